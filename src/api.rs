@@ -1,0 +1,1 @@
+//! The Beacon API over HTTP, and the text of `/metrics`.

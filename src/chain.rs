@@ -1,0 +1,1 @@
+//! The chain's tasks: clock, store, block import, pending blocks, sync, pools.

@@ -1,0 +1,1 @@
+//! BLS batches, KZG cells, signing domains.

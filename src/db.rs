@@ -1,0 +1,1 @@
+//! The data directory: an index in sled, bulk data in segment files.

@@ -1,0 +1,1 @@
+//! The execution client, or its stand-in.

@@ -1,0 +1,1 @@
+//! The specification's fork-choice `Store`: pure, one owner, one message at a time.

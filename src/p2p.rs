@@ -1,0 +1,1 @@
+//! The network: transport, gossip, request/response, peers. Knows nothing of the chain.

@@ -1,0 +1,1 @@
+//! Merkleization, and columns that share their memory.

@@ -1,0 +1,1 @@
+//! A validator client: duties and signing, over the Beacon API.
