@@ -1,0 +1,118 @@
+//! The table of metrics, by room. A new one is a constant here and a line in [`ALL`].
+
+use super::{Kind, Metric};
+
+const fn counter(name: &'static str, help: &'static str) -> Metric {
+    Metric::new(name, Kind::Counter, help)
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Metric {
+    Metric::new(name, Kind::Gauge, help)
+}
+
+const fn histogram(name: &'static str, buckets: &'static [f64], help: &'static str) -> Metric {
+    Metric::new(name, Kind::Histogram(buckets), help)
+}
+
+/// From a cheap check (1 ms) to a block that takes more than a slot on a small board (16 s).
+const SECONDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
+
+// The chain as the node sees it.
+
+/// The slot of the clock.
+pub const CLOCK_SLOT: Metric = gauge("hornero_clock_slot", "Slot by the clock.");
+/// The slot of the head block.
+pub const HEAD_SLOT: Metric = gauge("hornero_head_slot", "Slot of the head block.");
+/// The justified epoch.
+pub const JUSTIFIED_EPOCH: Metric = gauge("hornero_justified_epoch", "Justified epoch of the fork-choice store.");
+/// The finalized epoch.
+pub const FINALIZED_EPOCH: Metric = gauge("hornero_finalized_epoch", "Finalized epoch of the fork-choice store.");
+/// Changes of the head to a block that is no descendant of the last one.
+pub const REORGS: Metric = counter("hornero_reorgs_total", "Heads that did not descend from the head before.");
+
+// The chain's tasks.
+
+/// How long each stage of a block task took.
+pub const BLOCK_STAGE_SECONDS: Metric =
+    histogram("hornero_block_stage_seconds", SECONDS, "Time that a block task spent in each stage, in seconds.")
+        .by(&["stage"]);
+/// Block tasks by how they ended.
+pub const BLOCKS: Metric = counter("hornero_blocks_total", "Block tasks by how they ended.").by(&["outcome"]);
+/// Blocks that wait for their parent.
+pub const PENDING_BLOCKS: Metric = gauge("hornero_pending_blocks", "Blocks that wait for their parent.");
+/// Messages that wait in each queue.
+pub const QUEUE_LENGTH: Metric = gauge("hornero_queue_length", "Messages that wait in each queue.").by(&["queue"]);
+/// Messages dropped because a queue was full.
+pub const QUEUE_DROPPED: Metric =
+    counter("hornero_queue_dropped_total", "Messages dropped because their queue was full.").by(&["queue"]);
+
+// The network.
+
+/// Connected peers.
+pub const PEERS: Metric = gauge("hornero_peers", "Connected peers.");
+/// Verdicts on gossip, by topic.
+pub const GOSSIP_VERDICTS: Metric =
+    counter("hornero_gossip_verdicts_total", "Gossip messages by topic and verdict (accept, ignore, reject).")
+        .by(&["topic", "verdict"]);
+/// Why peers lost score.
+pub const PEERS_PUNISHED: Metric =
+    counter("hornero_peers_punished_total", "Penalties given to peers, by reason.").by(&["reason"]);
+/// Bytes received from peers.
+pub const BYTES_IN: Metric = counter("hornero_network_received_bytes_total", "Bytes received from peers.");
+/// Bytes sent to peers.
+pub const BYTES_OUT: Metric = counter("hornero_network_sent_bytes_total", "Bytes sent to peers.");
+
+// The database.
+
+/// What the data directory holds on disk.
+pub const DB_BYTES: Metric = gauge("hornero_db_bytes", "Size of the database on disk, in bytes.");
+/// Bytes written to bulk segments.
+pub const DB_WRITTEN: Metric = counter("hornero_db_written_bytes_total", "Bytes written to the database's segments.");
+
+// The process; read when the text is rendered.
+
+/// Resident memory.
+pub const RESIDENT_BYTES: Metric = gauge("hornero_process_resident_bytes", "Resident memory, in bytes.");
+/// The part of resident memory that the system cannot drop and read again from a file.
+pub const ANONYMOUS_BYTES: Metric =
+    gauge("hornero_process_anonymous_bytes", "Resident memory that no file backs, in bytes.");
+/// The highest resident memory so far.
+pub const RESIDENT_PEAK_BYTES: Metric =
+    gauge("hornero_process_resident_peak_bytes", "Highest resident memory since the start, in bytes.");
+/// Processor time, user and system.
+pub const CPU_SECONDS: Metric =
+    gauge("hornero_process_cpu_seconds", "Processor time used since the start, user and system, in seconds.");
+/// When the process started.
+pub const START_TIME: Metric =
+    gauge("hornero_process_start_time_seconds", "When the process started, in Unix seconds.");
+
+/// All of them.
+pub const ALL: &[&Metric] = &[
+    // The chain as the node sees it.
+    &CLOCK_SLOT,
+    &HEAD_SLOT,
+    &JUSTIFIED_EPOCH,
+    &FINALIZED_EPOCH,
+    &REORGS,
+    // The chain's tasks.
+    &BLOCK_STAGE_SECONDS,
+    &BLOCKS,
+    &PENDING_BLOCKS,
+    &QUEUE_LENGTH,
+    &QUEUE_DROPPED,
+    // The network.
+    &PEERS,
+    &GOSSIP_VERDICTS,
+    &PEERS_PUNISHED,
+    &BYTES_IN,
+    &BYTES_OUT,
+    // The database.
+    &DB_BYTES,
+    &DB_WRITTEN,
+    // The process.
+    &RESIDENT_BYTES,
+    &ANONYMOUS_BYTES,
+    &RESIDENT_PEAK_BYTES,
+    &CPU_SECONDS,
+    &START_TIME,
+];

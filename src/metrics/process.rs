@@ -1,0 +1,69 @@
+//! What the operating system says of this process, from Linux's `/proc`; elsewhere nothing is reported.
+
+use super::{ANONYMOUS_BYTES, CPU_SECONDS, RESIDENT_BYTES, RESIDENT_PEAK_BYTES, START_TIME, set};
+use std::fs::read_to_string;
+
+/// Linux reports processor time and start in this many ticks a second, whatever the kernel's own timer.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Resident memory in bytes; `None` where there is no `/proc`.
+pub fn resident_bytes() -> Option<u64> {
+    memory_field(&read_to_string("/proc/self/status").ok()?, "VmRSS:")
+}
+
+/// Sets the gauges of the process. What cannot be read keeps its last value.
+pub(super) fn update() {
+    if let Ok(status) = read_to_string("/proc/self/status") {
+        for (metric, field) in
+            [(&RESIDENT_BYTES, "VmRSS:"), (&ANONYMOUS_BYTES, "RssAnon:"), (&RESIDENT_PEAK_BYTES, "VmHWM:")]
+        {
+            if let Some(bytes) = memory_field(&status, field) {
+                set(metric, &[], bytes as f64);
+            }
+        }
+    }
+    if let Some((cpu_seconds, seconds_after_boot)) = read_to_string("/proc/self/stat").ok().and_then(|s| times(&s)) {
+        set(&CPU_SECONDS, &[], cpu_seconds);
+        if let Some(boot) = read_to_string("/proc/stat").ok().and_then(|s| boot_time(&s)) {
+            set(&START_TIME, &[], boot + seconds_after_boot);
+        }
+    }
+}
+
+/// A field of `/proc/self/status`, whose unit is KiB, in bytes.
+fn memory_field(status: &str, field: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// Processor seconds, and the start in seconds after boot, of `/proc/self/stat`.
+fn times(stat: &str) -> Option<(f64, f64)> {
+    // The second field is the program's name in parentheses and may hold spaces: count from after it.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
+    Some(((ticks(14)? + ticks(15)?) / TICKS_PER_SECOND, ticks(22)? / TICKS_PER_SECOND))
+}
+
+/// When the system booted, in Unix seconds, of `/proc/stat`.
+fn boot_time(stat: &str) -> Option<f64> {
+    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_memory_in_kib() {
+        assert_eq!(memory_field("VmHWM:\t    9 kB\nVmRSS:\t  1024 kB\n", "VmRSS:"), Some(1 << 20));
+        assert_eq!(memory_field("VmRSS:\t  many kB\n", "VmRSS:"), None);
+        assert_eq!(memory_field("", "VmRSS:"), None);
+    }
+
+    #[test]
+    fn reads_times_after_a_name_with_spaces_and_parentheses() {
+        let stat = "7 (a ) b) S 1 7 7 0 -1 0 0 0 0 0 250 50 0 0 20 0 3 0 12345 0 0";
+        assert_eq!(times(stat), Some((3.0, 123.45)));
+        assert_eq!(times("7 (cut) S 1"), None);
+    }
+}
