@@ -112,6 +112,7 @@ fn build() -> Exporter {
     // A program that embeds the library may have its own recorder: the metrics then go there.
     let _ = metrics::set_global_recorder(recorder);
     ALL.iter().for_each(|metric| describe(metric));
+    process::set_start_time();
     exporter
 }
 

@@ -84,7 +84,7 @@ pub const CPU_SECONDS: Metric =
     gauge("hornero_process_cpu_seconds", "Processor time used since the start, user and system, in seconds.");
 /// When the process started.
 pub const START_TIME: Metric =
-    gauge("hornero_process_start_time_seconds", "When the process started, in Unix seconds.");
+    gauge("hornero_process_start_time_seconds", "When the process began to count, in Unix seconds.");
 
 /// All of them.
 pub const ALL: &[&Metric] = &[

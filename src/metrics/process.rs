@@ -2,8 +2,9 @@
 
 use super::{ANONYMOUS_BYTES, CPU_SECONDS, RESIDENT_BYTES, RESIDENT_PEAK_BYTES, START_TIME, set};
 use std::fs::read_to_string;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Linux reports processor time and start in this many ticks a second, whatever the kernel's own timer.
+/// Linux reports processor time in this many ticks a second, whatever the kernel's own timer.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Resident memory in bytes; `None` where there is no `/proc`.
@@ -22,12 +23,15 @@ pub(super) fn update() {
             }
         }
     }
-    if let Some((cpu_seconds, seconds_after_boot)) = read_to_string("/proc/self/stat").ok().and_then(|s| times(&s)) {
-        set(&CPU_SECONDS, &[], cpu_seconds);
-        if let Some(boot) = read_to_string("/proc/stat").ok().and_then(|s| boot_time(&s)) {
-            set(&START_TIME, &[], boot + seconds_after_boot);
-        }
+    if let Some(seconds) = read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_seconds(&stat)) {
+        set(&CPU_SECONDS, &[], seconds);
     }
+}
+
+/// Takes the present as the moment when the process started.
+pub(super) fn set_start_time() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    set(&START_TIME, &[], now.as_secs_f64());
 }
 
 /// A field of `/proc/self/status`, whose unit is KiB, in bytes.
@@ -36,17 +40,12 @@ fn memory_field(status: &str, field: &str) -> Option<u64> {
     Some(value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// Processor seconds, and the start in seconds after boot, of `/proc/self/stat`.
-fn times(stat: &str) -> Option<(f64, f64)> {
+/// Processor seconds of `/proc/self/stat`, user and system.
+fn cpu_seconds(stat: &str) -> Option<f64> {
     // The second field is the program's name in parentheses and may hold spaces: count from after it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
-    Some(((ticks(14)? + ticks(15)?) / TICKS_PER_SECOND, ticks(22)? / TICKS_PER_SECOND))
-}
-
-/// When the system booted, in Unix seconds, of `/proc/stat`.
-fn boot_time(stat: &str) -> Option<f64> {
-    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+    Some((ticks(14)? + ticks(15)?) / TICKS_PER_SECOND)
 }
 
 #[cfg(test)]
@@ -61,9 +60,9 @@ mod tests {
     }
 
     #[test]
-    fn reads_times_after_a_name_with_spaces_and_parentheses() {
+    fn reads_processor_time_after_a_name_with_spaces_and_parentheses() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 0 0 0 0 0 250 50 0 0 20 0 3 0 12345 0 0";
-        assert_eq!(times(stat), Some((3.0, 123.45)));
-        assert_eq!(times("7 (cut) S 1"), None);
+        assert_eq!(cpu_seconds(stat), Some(3.0));
+        assert_eq!(cpu_seconds("7 (cut) S 1"), None);
     }
 }
