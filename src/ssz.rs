@@ -1,1 +1,3 @@
 //! Merkleization, and columns that share their memory.
+
+pub mod proof;

@@ -70,6 +70,27 @@ pub struct SignedBeaconBlock {
     pub signature: BLSSignature,
 }
 
+impl BeaconBlockBody {
+    /// The root of each field, in order: the leaves of the body's tree, for branches to its root.
+    pub fn field_roots(&self) -> Vec<Hash256> {
+        vec![
+            self.randao_reveal.tree_hash_root(),
+            self.eth1_data.tree_hash_root(),
+            self.graffiti.tree_hash_root(),
+            self.proposer_slashings.tree_hash_root(),
+            self.attester_slashings.tree_hash_root(),
+            self.attestations.tree_hash_root(),
+            self.deposits.tree_hash_root(),
+            self.voluntary_exits.tree_hash_root(),
+            self.sync_aggregate.tree_hash_root(),
+            self.execution_payload.tree_hash_root(),
+            self.bls_to_execution_changes.tree_hash_root(),
+            self.blob_kzg_commitments.tree_hash_root(),
+            self.execution_requests.tree_hash_root(),
+        ]
+    }
+}
+
 impl BeaconBlock {
     /// The header of this block; both have the same root.
     pub fn header(&self) -> BeaconBlockHeader {

@@ -23,6 +23,7 @@ pub struct DataColumnSidecar {
     #[serde(with = "serde_utils::quoted_u64")]
     pub index: ColumnIndex,
     /// Column.
+    #[serde(with = "ssz_types::serde_utils::list_of_hex_fixed_vec")]
     pub column: DataColumn,
     /// Kzg commitments.
     pub kzg_commitments: BlobKZGCommitments,
@@ -38,6 +39,7 @@ pub struct DataColumnSidecar {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TreeHash, Serialize, Deserialize)]
 pub struct MatrixEntry {
     /// Cell.
+    #[serde(with = "ssz_types::serde_utils::hex_fixed_vec")]
     pub cell: Cell,
     /// Kzg proof.
     pub kzg_proof: KZGProof,
@@ -76,6 +78,7 @@ pub struct PartialDataColumnSidecar {
     /// Cells present bitmap.
     pub cells_present_bitmap: BitList<t::U4096>,
     /// Partial column.
+    #[serde(with = "ssz_types::serde_utils::list_of_hex_fixed_vec")]
     pub partial_column: DataColumn,
     /// Kzg proofs.
     pub kzg_proofs: VariableList<KZGProof, t::U4096>,
