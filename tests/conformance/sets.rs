@@ -1,0 +1,123 @@
+//! Which vectors are run, and why the others are not run yet.
+//!
+//! A case is run by the build of its preset, and `general` by every build, unless the table says "later".
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hornero::types::preset::PRESET_BASE;
+
+use super::{bls, case::Case, merkle_proof, ssz_static};
+
+/// Runs one case; the error says what was wrong.
+type Runner = fn(&Case) -> Result<(), String>;
+
+/// The runner of this name.
+pub fn runner(name: &str) -> Option<Runner> {
+    match name {
+        "bls" => Some(bls::run),
+        "merkle_proof" => Some(merkle_proof::run),
+        "ssz_static" => Some(ssz_static::run),
+        _ => None,
+    }
+}
+
+/// `[preset, fork, runner, handler]` of what is not run yet, with the reason; `*` means any. All else is run.
+const LATER: &[([&str; 4], &str)] = &[
+    (["general", "*", "kzg", "*"], "blobs and columns come with data availability"),
+    (["general", "*", "ssz_generic", "*"], "its container types belong to the tests of SSZ itself"),
+    (["minimal", "phase0", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
+    (["minimal", "altair", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
+    (["minimal", "bellatrix", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
+    (["minimal", "capella", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
+    (["minimal", "deneb", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
+    (["minimal", "electra", "*", "*"], "its rules are run by the vectors of fulu/transition"),
+    (["minimal", "gloas", "*", "*"], "the next fork"),
+    (["*", "fulu", "operations", "*"], "comes with the transition"),
+    (["*", "fulu", "epoch_processing", "*"], "comes with the transition"),
+    (["*", "fulu", "sanity", "*"], "comes with the transition"),
+    (["*", "fulu", "finality", "*"], "comes with the transition"),
+    (["*", "fulu", "random", "*"], "comes with the transition"),
+    (["*", "fulu", "rewards", "*"], "comes with the transition"),
+    (["*", "fulu", "fork", "*"], "comes with the transition"),
+    (["*", "fulu", "transition", "*"], "comes with the transition"),
+    (["*", "fulu", "ssz_static", "BeaconState"], "comes with the state"),
+    (["*", "fulu", "fork_choice", "*"], "comes with fork choice"),
+    (["*", "fulu", "light_client", "*"], "serving light clients comes with the API's breadth"),
+    (["*", "fulu", "networking", "*"], "gossip of all topics and custody come with the network"),
+    (["*", "fulu", "sync", "*"], "optimistic sync comes with the execution client"),
+    (["*", "fulu", "fast_confirmation", "*"], "a rule for the API, after fork choice"),
+];
+
+/// What is not run: cases by `[preset, fork, runner]`, with the reason.
+pub type Later = BTreeMap<[String; 3], (usize, &'static str)>;
+
+/// What this build runs, and what no build runs.
+pub struct Plan {
+    pub cases: Vec<Case>,
+    pub later: Later,
+}
+
+/// Walks the folders. Errors on a case that has neither a runner nor a reason, and on files outside of any case. `only`
+/// keeps the cases whose path contains it.
+pub fn plan(roots: &[PathBuf], only: Option<&str>) -> Result<Plan, String> {
+    let mut plan = Plan { cases: Vec::new(), later: Later::new() };
+    for root in roots {
+        for path in case_paths(root)? {
+            add(&mut plan, root, path.each_ref().map(String::as_str))?;
+        }
+    }
+    if let Some(only) = only {
+        plan.cases.retain(|case| case.path().contains(only));
+    }
+    Ok(plan)
+}
+
+fn add(plan: &mut Plan, root: &Path, path: [&str; 6]) -> Result<(), String> {
+    let [preset, fork, runner, handler, ..] = path;
+    if let Some((pattern, reason)) = later([preset, fork, runner, handler]) {
+        let what = if pattern[3] == "*" { runner.to_owned() } else { format!("{runner}/{handler}") };
+        plan.later.entry([preset.to_owned(), fork.to_owned(), what]).or_insert((0, reason)).0 += 1;
+    } else if self::runner(runner).is_none() {
+        return Err(format!("{preset}/{fork}/{runner}: run it, or say in sets.rs why not"));
+    } else if ["general", PRESET_BASE].contains(&preset) {
+        plan.cases.push(Case::new(root, path));
+    }
+    Ok(())
+}
+
+fn later(set: [&str; 4]) -> Option<&'static ([&'static str; 4], &'static str)> {
+    LATER.iter().find(|(pattern, _)| pattern.iter().zip(set).all(|(p, name)| *p == "*" || *p == name))
+}
+
+/// The six names of every case below `root`.
+fn case_paths(root: &Path) -> Result<Vec<[String; 6]>, String> {
+    let mut paths = vec![Vec::new()];
+    for _ in 0..6 {
+        let mut longer = Vec::new();
+        for path in paths {
+            for name in folders(&root.join(path.iter().collect::<PathBuf>()))? {
+                longer.push([path.as_slice(), &[name]].concat());
+            }
+        }
+        paths = longer;
+    }
+    Ok(paths.into_iter().map(|path| path.try_into().expect("six names")).collect())
+}
+
+/// The names of the folders in a folder, sorted. Errors on a file: above the cases there are only folders.
+fn folders(folder: &Path) -> Result<Vec<String>, String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        if !path.is_dir() {
+            return Err(format!("{} belongs to no case", path.display()));
+        }
+        names.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
