@@ -7,11 +7,13 @@
 mod conformance {
     pub mod bls;
     pub mod case;
+    pub mod kzg;
     pub mod merkle_proof;
     pub mod pool;
     pub mod report;
     pub mod sets;
     pub mod ssz_static;
+    mod tests;
     pub mod vectors;
 }
 use conformance::{pool, report, sets, vectors};

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     panic::{self, AssertUnwindSafe},
     sync::{
-        Mutex,
+        Mutex, Once,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread,
@@ -28,16 +28,14 @@ pub struct Outcome {
 const THREADS: usize = 2;
 
 thread_local! {
-    /// Where the latest panic of this thread was.
-    static PANICKED_AT: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Where the case that this thread runs panicked; `None` while it runs none.
+    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Runs all cases, whatever happens to any of them.
 pub fn run(cases: &[Case]) -> Outcome {
-    let default_hook = panic::take_hook();
-    panic::set_hook(Box::new(|info| {
-        PANICKED_AT.set(info.location().map(|location| location.to_string()).unwrap_or_default());
-    }));
+    static HOOK: Once = Once::new();
+    HOOK.call_once(keep_panics_of_cases);
     let (next, outcome) = (AtomicUsize::new(0), Mutex::new(Outcome::default()));
     thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -48,17 +46,31 @@ pub fn run(cases: &[Case]) -> Outcome {
             });
         }
     });
-    panic::set_hook(default_hook);
     outcome.into_inner().expect("the threads catch panics")
+}
+
+/// Panics of cases are kept for the report; all others are printed as ever.
+fn keep_panics_of_cases() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let in_case = PANICKED_AT.with_borrow(Option::is_some);
+        if in_case {
+            PANICKED_AT.set(info.location().map(|location| location.to_string()));
+        } else {
+            print(info);
+        }
+    }));
 }
 
 /// Runs a case, and turns a panic or a file that was never opened into a failure.
 fn run_one(case: &Case) -> Result<(), String> {
+    PANICKED_AT.set(Some(String::new()));
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         case.check_manifest()?;
         sets::runner(&case.runner).ok_or("no runner for it")?(case)
     }));
-    result.unwrap_or_else(|cause| Err(format!("panic at {}: {}", PANICKED_AT.take(), message(&*cause))))?;
+    let place = PANICKED_AT.take().unwrap_or_default();
+    result.unwrap_or_else(|cause| Err(format!("panic at {place}: {}", message(&*cause))))?;
     match case.never_opened()?.as_slice() {
         [] => Ok(()),
         files => Err(format!("passed, but never opened {}", files.join(", "))),

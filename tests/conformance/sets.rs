@@ -10,7 +10,7 @@ use std::{
 
 use hornero::types::preset::PRESET_BASE;
 
-use super::{bls, case::Case, merkle_proof, ssz_static};
+use super::{bls, case::Case, kzg, merkle_proof, ssz_static};
 
 /// Runs one case; the error says what was wrong.
 type Runner = fn(&Case) -> Result<(), String>;
@@ -19,6 +19,7 @@ type Runner = fn(&Case) -> Result<(), String>;
 pub fn runner(name: &str) -> Option<Runner> {
     match name {
         "bls" => Some(bls::run),
+        "kzg" => Some(kzg::run),
         "merkle_proof" => Some(merkle_proof::run),
         "ssz_static" => Some(ssz_static::run),
         _ => None,
@@ -27,7 +28,14 @@ pub fn runner(name: &str) -> Option<Runner> {
 
 /// `[preset, fork, runner, handler]` of what is not run yet, with the reason; `*` means any. All else is run.
 const LATER: &[([&str; 4], &str)] = &[
-    (["general", "*", "kzg", "*"], "blobs and columns come with data availability"),
+    (["general", "deneb", "kzg", "*"], "blobs as a whole come with the execution client"),
+    (["general", "fulu", "kzg", "compute_cells"], "making proofs comes with data availability"),
+    (["general", "fulu", "kzg", "compute_cells_and_kzg_proofs"], "making proofs comes with data availability"),
+    (["general", "fulu", "kzg", "recover_cells_and_kzg_proofs"], "making proofs comes with data availability"),
+    (
+        ["general", "fulu", "kzg", "compute_verify_cell_kzg_proof_batch_challenge"],
+        "inside of the library, which has no name for it",
+    ),
     (["general", "*", "ssz_generic", "*"], "its container types belong to the tests of SSZ itself"),
     (["minimal", "phase0", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["minimal", "altair", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
