@@ -1,1 +1,312 @@
 //! The data directory: an index in sled, bulk data in segment files.
+//!
+//! | path | |
+//! |---|---|
+//! | `index/` | sled: where each block is, the canonical chain, small values; its lock guards the whole directory |
+//! | `blocks/<range>-<part>.seg` | blocks of [`SLOTS_PER_SEGMENT`] slots, appended as they come, deleted as a whole |
+//! | `states/<slot>-<root>.ssz_snappy` | a state each |
+//! | `fork_choice` | the latest snapshot of the fork-choice store |
+//!
+//! Bulk data is synced before the index names it, so the index never names what is not there; what a crash left out of the
+//! index is found when the directory is opened. All calls block: from a task, use `smol::unblock`.
+
+mod error;
+mod files;
+mod handles;
+mod index;
+mod open;
+mod prune;
+mod record;
+#[cfg(test)]
+mod sample;
+mod scan;
+mod schema;
+mod segment;
+mod snapshot;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::{self, Write},
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ssz::{Decode, Encode};
+
+use crate::{
+    metrics,
+    types::{Hash256, SignedBeaconBlock, Slot},
+};
+pub use error::DbError;
+use index::Index;
+pub use open::{DbConfig, OpenReport, TornTail};
+pub use prune::PruneReport;
+use schema::BlockEntry;
+pub use schema::{Anchor, Network, SLOTS_PER_SEGMENT};
+use segment::Segments;
+use state::StateFiles;
+pub use state::StateReader;
+
+const INDEX_DIR: &str = "index";
+const BLOCKS_DIR: &str = "blocks";
+const STATES_DIR: &str = "states";
+const SNAPSHOT_FILE: &str = "fork_choice";
+
+const META_SCHEMA: &str = "db/schema";
+const META_NETWORK: &str = "db/network";
+const META_ANCHOR: &str = "db/anchor";
+const META_EARLIEST: &str = "db/earliest_slot";
+
+/// Slots that one call of [`Database::canonical_roots`] may span: some nine days, 3 MB of roots.
+const MAX_CANONICAL_SPAN: u64 = 1 << 16;
+
+/// The data directory of one node. Clones share it.
+#[derive(Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    index: Index,
+    blocks: Segments,
+    states: StateFiles,
+    /// Held by who changes blocks and their index entries.
+    write: Mutex<()>,
+    /// Held by who writes a state or a snapshot: one at a time, and blocks need not wait for it.
+    write_state: Mutex<()>,
+}
+
+impl Inner {
+    fn write(&self) -> MutexGuard<'_, ()> {
+        self.write.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_state(&self) -> MutexGuard<'_, ()> {
+        self.write_state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entry(&self, root: Hash256) -> Result<Option<(BlockEntry, Vec<u8>)>, DbError> {
+        let Some(entry) = self.index.block(&root)? else { return Ok(None) };
+        Ok(self.blocks.read(entry.location, root)?.map(|ssz| (entry, ssz)))
+    }
+
+    fn unreadable(&self, entry: &BlockEntry, reason: &'static str) -> DbError {
+        let at = entry.location;
+        DbError::Corrupt { file: self.blocks.path(at.segment), offset: at.offset, reason }
+    }
+}
+
+/// Bytes on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskUsage {
+    /// Segment files of blocks.
+    pub blocks: u64,
+    /// State files.
+    pub states: u64,
+    /// The index.
+    pub index: u64,
+}
+
+impl DiskUsage {
+    /// All of it, but for the fork-choice snapshot.
+    pub fn total(&self) -> u64 {
+        self.blocks + self.states + self.index
+    }
+}
+
+/// Blocks.
+impl Database {
+    /// Stores blocks under their roots. When this returns they are durable; on an error none of them is seen (a later
+    /// opening may still find those that reached the disk). Blocks that are stored already are not written again.
+    pub fn put_blocks(&self, blocks: &[(Hash256, &SignedBeaconBlock)]) -> Result<(), DbError> {
+        let inner = &self.inner;
+        let _guard = inner.write();
+        let mut entries: Vec<(Hash256, BlockEntry)> = Vec::with_capacity(blocks.len());
+        let mut append = inner.blocks.append();
+        for (root, block) in blocks {
+            if inner.index.has_block(root)? || entries.iter().any(|(other, _)| other == root) {
+                continue;
+            }
+            let (slot, parent_root) = (block.message.slot, block.message.parent_root);
+            let location = append.put(slot, *root, &block.as_ssz_bytes())?;
+            entries.push((*root, BlockEntry { location, slot, parent_root }));
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let ends = append.new_ends();
+        append.commit()?;
+        inner.index.put_blocks(&entries)?;
+        inner.index.flush()?;
+        // Not flushed: should these be lost, the next opening reads a little more than it needs to.
+        ends.iter().try_for_each(|(id, end)| inner.index.set_mark(*id, *end))
+    }
+
+    /// The block with this root; none if it is not stored. [`DbError::Corrupt`] if it is damaged: [`Self::forget_block`]
+    /// makes room for another copy.
+    pub fn block(&self, root: Hash256) -> Result<Option<SignedBeaconBlock>, DbError> {
+        let Some((entry, ssz)) = self.inner.entry(root)? else { return Ok(None) };
+        SignedBeaconBlock::from_ssz_bytes(&ssz)
+            .map(Some)
+            .map_err(|_| self.inner.unreadable(&entry, "the record is not a block of this build's preset"))
+    }
+
+    /// Slot and SSZ of the block with this root, for serving it.
+    pub fn block_ssz(&self, root: Hash256) -> Result<Option<(Slot, Vec<u8>)>, DbError> {
+        Ok(self.inner.entry(root)?.map(|(entry, ssz)| (entry.slot, ssz)))
+    }
+
+    /// Whether the index knows the block. Does not read it.
+    pub fn has_block(&self, root: Hash256) -> Result<bool, DbError> {
+        self.inner.index.has_block(&root)
+    }
+
+    /// Slot and parent root of a stored block, without reading it.
+    pub fn block_parent(&self, root: Hash256) -> Result<Option<(Slot, Hash256)>, DbError> {
+        Ok(self.inner.index.block(&root)?.map(|e| (e.slot, e.parent_root)))
+    }
+
+    /// Takes a damaged block out of the index, so that it can be stored again.
+    pub fn forget_block(&self, root: Hash256) -> Result<(), DbError> {
+        let _guard = self.inner.write();
+        match self.inner.index.block(&root)? {
+            Some(entry) => self.inner.index.remove_block(&root, entry.slot),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The canonical chain. Changes are durable after the next [`Database::put_blocks`] or [`Database::flush`]: after a crash
+/// the chain follows the parents of its head to repair the last few.
+impl Database {
+    /// Sets canonical roots, all or none.
+    pub fn set_canonical(&self, roots: &[(Slot, Hash256)]) -> Result<(), DbError> {
+        self.inner.index.set_canonical(roots)
+    }
+
+    /// Removes the canonical roots of all slots after `slot`.
+    pub fn clear_canonical_above(&self, slot: Slot) -> Result<(), DbError> {
+        slot.checked_add(1).map_or(Ok(()), |first| self.inner.index.remove_canonical(first, Slot::MAX))
+    }
+
+    /// Root of the canonical block of exactly this slot; none if the slot was skipped or is not known.
+    pub fn canonical_root(&self, slot: Slot) -> Result<Option<Hash256>, DbError> {
+        self.inner.index.canonical(slot)
+    }
+
+    /// The canonical blocks of a range of at most 65,536 slots, oldest first, without the skipped slots.
+    pub fn canonical_roots(&self, slots: Range<Slot>) -> Result<Vec<(Slot, Hash256)>, DbError> {
+        let span = slots.end.saturating_sub(slots.start);
+        if span > MAX_CANONICAL_SPAN {
+            return Err(DbError::TooLarge { what: "a range of slots", len: span, max: MAX_CANONICAL_SPAN });
+        }
+        if span == 0 {
+            return Ok(Vec::new());
+        }
+        self.inner.index.canonical_in(slots)
+    }
+}
+
+/// States and the fork-choice snapshot.
+impl Database {
+    /// Stores a state under a root of the caller's choice. `write` streams its SSZ, which is compressed on the way. When this
+    /// returns the state is durable; on an error there is no trace of it.
+    pub fn put_state(
+        &self,
+        root: Hash256,
+        slot: Slot,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), DbError> {
+        let _guard = self.inner.write_state();
+        self.inner.states.write(slot, &root, write)?;
+        self.inner.index.put_state(&root, slot)?;
+        self.inner.index.flush()
+    }
+
+    /// Streams a stored state's SSZ; none if it is not stored.
+    pub fn state_reader(&self, root: Hash256) -> Result<Option<StateReader>, DbError> {
+        match self.inner.index.state(&root)? {
+            Some(slot) => self.inner.states.reader(slot, &root),
+            None => Ok(None),
+        }
+    }
+
+    /// Slots and roots of the stored states, oldest first.
+    pub fn states(&self) -> Result<Vec<(Slot, Hash256)>, DbError> {
+        self.inner.index.states()
+    }
+
+    /// Replaces the fork-choice snapshot: after a crash there is the old one or the new one.
+    pub fn put_snapshot(&self, content: &[u8]) -> Result<(), DbError> {
+        let _guard = self.inner.write_state();
+        snapshot::write(&self.inner.path.join(SNAPSHOT_FILE), content)
+    }
+
+    /// The latest fork-choice snapshot, if there is one. [`DbError::Corrupt`] if it is damaged.
+    pub fn snapshot(&self) -> Result<Option<Vec<u8>>, DbError> {
+        snapshot::read(&self.inner.path.join(SNAPSHOT_FILE))
+    }
+}
+
+/// Small values, and the directory as a whole.
+impl Database {
+    /// Stores a small value (6 KiB at most). Durable when this returns. Names that begin with `db/` are the database's own.
+    pub fn put_meta(&self, name: &str, value: &[u8]) -> Result<(), DbError> {
+        self.inner.index.put_meta(name, value)?;
+        self.inner.index.flush()
+    }
+
+    /// A small value.
+    pub fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, DbError> {
+        self.inner.index.meta(name)
+    }
+
+    /// Notes where this directory was started from.
+    pub fn put_anchor(&self, anchor: &Anchor) -> Result<(), DbError> {
+        self.put_meta(META_ANCHOR, &anchor.encode())
+    }
+
+    /// Where this directory was started from; none while it is empty.
+    pub fn anchor(&self) -> Result<Option<Anchor>, DbError> {
+        Ok(self.meta(META_ANCHOR)?.and_then(|v| Anchor::decode(&v)))
+    }
+
+    /// Notes the first slot from which on all canonical blocks are stored. Pruning raises it.
+    pub fn set_earliest_slot(&self, slot: Slot) -> Result<(), DbError> {
+        self.put_meta(META_EARLIEST, &slot.to_be_bytes())
+    }
+
+    /// The slot of [`Self::set_earliest_slot`].
+    pub fn earliest_slot(&self) -> Result<Option<Slot>, DbError> {
+        Ok(self.meta(META_EARLIEST)?.and_then(|v| schema::u64_at(&v, 0)))
+    }
+
+    /// Bytes on disk; also sets the gauges.
+    pub fn disk_usage(&self) -> Result<DiskUsage, DbError> {
+        let usage = DiskUsage {
+            blocks: self.inner.blocks.list().iter().map(|(_, len)| len).sum(),
+            states: self.inner.states.size()?,
+            index: self.inner.index.size_on_disk()?,
+        };
+        for (part, bytes) in [("blocks", usage.blocks), ("states", usage.states), ("index", usage.index)] {
+            metrics::set(&metrics::DB_BYTES, &[("part", part)], bytes as f64);
+        }
+        Ok(usage)
+    }
+
+    /// Makes everything durable.
+    pub fn flush(&self) -> Result<(), DbError> {
+        self.inner.index.flush()
+    }
+
+    /// Makes everything durable, so that the next opening has nothing to repair, and lets go of this handle. The lock goes
+    /// with the last clone.
+    pub fn close(self) -> Result<(), DbError> {
+        let _writers_are_done = (self.inner.write(), self.inner.write_state());
+        self.inner.index.flush()
+    }
+}

@@ -65,9 +65,18 @@ pub const BYTES_OUT: Metric = counter("hornero_network_sent_bytes_total", "Bytes
 // The database.
 
 /// What the data directory holds on disk.
-pub const DB_BYTES: Metric = gauge("hornero_db_bytes", "Size of the database on disk, in bytes.");
-/// Bytes written to bulk segments.
-pub const DB_WRITTEN: Metric = counter("hornero_db_written_bytes_total", "Bytes written to the database's segments.");
+pub const DB_BYTES: Metric =
+    gauge("hornero_db_bytes", "Size of the database on disk (blocks, states, index), in bytes.").by(&["part"]);
+/// Bytes written to bulk files.
+pub const DB_WRITTEN: Metric =
+    counter("hornero_db_written_bytes_total", "Bytes written to segments, states and snapshots; not the index.");
+/// Bytes read from segments.
+pub const DB_READ: Metric = counter("hornero_db_read_bytes_total", "Bytes read from the database's segments.");
+/// How long the disk takes to make a file durable.
+pub const DB_SYNC_SECONDS: Metric =
+    histogram("hornero_db_sync_seconds", SECONDS, "Time that the disk took to make a file durable, in seconds.");
+/// Records that were not what was written.
+pub const DB_CORRUPT: Metric = counter("hornero_db_corrupt_records_total", "Damaged records that a read ran into.");
 
 // The process; read when the text is rendered.
 
@@ -109,6 +118,9 @@ pub const ALL: &[&Metric] = &[
     // The database.
     &DB_BYTES,
     &DB_WRITTEN,
+    &DB_READ,
+    &DB_SYNC_SECONDS,
+    &DB_CORRUPT,
     // The process.
     &RESIDENT_BYTES,
     &ANONYMOUS_BYTES,

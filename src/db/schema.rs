@@ -1,0 +1,167 @@
+//! Keys and values of the index. Keys are big-endian, so that sled keeps them in the order of their numbers.
+
+use crate::types::{Hash256, Slot, preset::PRESET_BASE};
+
+/// Version of the layout on disk. A directory with another one is refused.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
+/// Slots in one range, the unit in which old blocks are deleted. On mainnet a block takes some 60 to 100 KB, so a range is
+/// one or two files of 64 MB and the required five months of history are about a thousand files.
+pub const SLOTS_PER_SEGMENT: u64 = 1024;
+
+/// The range that `slot` is in.
+pub(super) fn range_of(slot: Slot) -> u64 {
+    slot / SLOTS_PER_SEGMENT
+}
+
+/// The first slot of `range`; saturates.
+pub(super) fn first_slot_of(range: u64) -> Slot {
+    range.saturating_mul(SLOTS_PER_SEGMENT)
+}
+
+/// A segment file: a range of slots, and which of the range's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SegmentId {
+    pub range: u64,
+    pub part: u32,
+}
+
+impl SegmentId {
+    pub(super) fn file_name(self) -> String {
+        format!("{:010}-{:03}.seg", self.range, self.part)
+    }
+
+    pub(super) fn from_file_name(name: &str) -> Option<SegmentId> {
+        let (range, part) = name.strip_suffix(".seg")?.split_once('-')?;
+        let id = SegmentId { range: range.parse().ok()?, part: part.parse().ok()? };
+        (id.file_name() == name).then_some(id)
+    }
+
+    pub(super) fn key(self) -> [u8; 12] {
+        let mut key = [0; 12];
+        key[..8].copy_from_slice(&self.range.to_be_bytes());
+        key[8..].copy_from_slice(&self.part.to_be_bytes());
+        key
+    }
+
+    pub(super) fn from_key(key: &[u8]) -> Option<SegmentId> {
+        let key: &[u8; 12] = key.try_into().ok()?;
+        Some(SegmentId { range: u64_at(key, 0)?, part: u32_at(key, 8)? })
+    }
+}
+
+/// Where a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Location {
+    pub segment: SegmentId,
+    pub offset: u64,
+    pub stored_len: u32,
+}
+
+/// What the index knows of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BlockEntry {
+    pub location: Location,
+    pub slot: Slot,
+    pub parent_root: Hash256,
+}
+
+impl BlockEntry {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut value = Vec::with_capacity(64);
+        value.extend_from_slice(&self.location.segment.key());
+        value.extend_from_slice(&self.location.offset.to_be_bytes());
+        value.extend_from_slice(&self.location.stored_len.to_be_bytes());
+        value.extend_from_slice(&self.slot.to_be_bytes());
+        value.extend_from_slice(self.parent_root.as_slice());
+        value
+    }
+
+    pub(super) fn decode(value: &[u8]) -> Option<BlockEntry> {
+        if value.len() != 64 {
+            return None;
+        }
+        Some(BlockEntry {
+            location: Location {
+                segment: SegmentId::from_key(&value[..12])?,
+                offset: u64_at(value, 12)?,
+                stored_len: u32_at(value, 20)?,
+            },
+            slot: u64_at(value, 24)?,
+            parent_root: Hash256::from_slice(&value[32..]),
+        })
+    }
+}
+
+/// Key of the tree that lists blocks by slot.
+pub(super) fn slot_root_key(slot: Slot, root: &Hash256) -> [u8; 40] {
+    let mut key = [0; 40];
+    key[..8].copy_from_slice(&slot.to_be_bytes());
+    key[8..].copy_from_slice(root.as_slice());
+    key
+}
+
+/// The slot and root of [`slot_root_key`].
+pub(super) fn slot_root(key: &[u8]) -> Option<(Slot, Hash256)> {
+    Some((u64_at(key, 0)?, root_from(key.get(8..)?)?))
+}
+
+pub(super) fn root_from(bytes: &[u8]) -> Option<Hash256> {
+    (bytes.len() == 32).then(|| Hash256::from_slice(bytes))
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// Slot and parent root of a `SignedBeaconBlock` in SSZ, without decoding it: an offset (4 bytes) and the signature (96)
+/// come first, then slot, proposer index and parent root. The same in every fork.
+pub(super) fn peek_block(ssz: &[u8]) -> Option<(Slot, Hash256)> {
+    let slot = u64::from_le_bytes(ssz.get(100..108)?.try_into().ok()?);
+    Some((slot, root_from(ssz.get(116..148)?)?))
+}
+
+/// Which chain a data directory belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Root of the genesis state's validators.
+    pub genesis_validators_root: Hash256,
+    /// `CONFIG_NAME` of the configuration.
+    pub config_name: String,
+}
+
+impl Network {
+    /// As it is stored and shown; holds the preset of this build.
+    pub(super) fn describe(&self) -> String {
+        format!("{}, preset {PRESET_BASE}, genesis {}", self.config_name, self.genesis_validators_root)
+    }
+}
+
+/// The trusted block that this data directory was started from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// Slot of the block.
+    pub slot: Slot,
+    /// Root of the block.
+    pub block_root: Hash256,
+    /// Root of the state after the block.
+    pub state_root: Hash256,
+}
+
+impl Anchor {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        [&self.slot.to_be_bytes()[..], self.block_root.as_slice(), self.state_root.as_slice()].concat()
+    }
+
+    pub(super) fn decode(value: &[u8]) -> Option<Anchor> {
+        Some(Anchor {
+            slot: u64_at(value, 0)?,
+            block_root: root_from(value.get(8..40)?)?,
+            state_root: root_from(value.get(40..)?)?,
+        })
+    }
+}
