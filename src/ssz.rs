@@ -1,3 +1,21 @@
 //! Merkleization, and columns that share their memory.
+//!
+//! A [`Column`] is a long list whose copies share chunks until one of them writes, and which remembers the hashes of what
+//! did not change. Containers small enough to be hashed whole use the `tree_hash` crate instead.
 
+mod chunks;
+mod column;
+mod merkle;
 pub mod proof;
+mod tree;
+
+pub use chunks::{CHUNK, Chunks};
+pub use column::{Column, ColumnError, Element, Record};
+pub use merkle::{ZERO_HASHES, hash_pair, merkleize, mix_in_length};
+pub use tree::{GROUP_LEAVES, HashTree};
+
+/// A node of a Merkle tree.
+pub type Hash256 = alloy_primitives::B256;
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,12 @@
 use std::fmt;
 
 /// A fork by name, in the order in which they came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ForkName {
     /// Execution requests, 2,048 ETH validators (2025-05).
     Electra,
     /// Data columns, proposer lookahead (2025-12).
+    #[default]
     Fulu,
 }
 

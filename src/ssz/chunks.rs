@@ -1,0 +1,119 @@
+//! A long list in shared chunks: a copy costs a pointer a chunk, and a write copies one chunk.
+
+use std::sync::Arc;
+
+/// Items in a chunk. Smaller chunks make a scattered write cheaper, larger ones a scan and a copy of the whole.
+pub const CHUNK: usize = 1024;
+
+/// A list whose copies share their memory until one of them writes.
+#[derive(Clone, Debug)]
+pub struct Chunks<T> {
+    // Every chunk but the last holds `CHUNK` items; none is empty.
+    chunks: Vec<Arc<Vec<T>>>,
+    len: usize,
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Chunks { chunks: Vec::new(), len: 0 }
+    }
+}
+
+impl<T: Clone + PartialEq> Chunks<T> {
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no items.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The item at `index`.
+    pub fn get(&self, index: usize) -> Option<&T> {
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    /// Writes `value` at `index`; says whether that changed anything. Copies the chunk if it is shared.
+    ///
+    /// # Panics
+    /// When `index` is out of range, as a slice does.
+    pub fn set(&mut self, index: usize, value: T) -> bool {
+        let chunk = &mut self.chunks[index / CHUNK];
+        if chunk[index % CHUNK] == value {
+            return false;
+        }
+        Arc::make_mut(chunk)[index % CHUNK] = value;
+        true
+    }
+
+    /// Appends an item.
+    pub fn push(&mut self, value: T) {
+        if self.len.is_multiple_of(CHUNK) {
+            self.chunks.push(Arc::new(Vec::with_capacity(1)));
+        }
+        let last = self.chunks.last_mut().expect("a chunk was just made if there was none");
+        Arc::make_mut(last).push(value);
+        self.len += 1;
+    }
+
+    /// Shortens the list to `len` items.
+    pub fn truncate(&mut self, len: usize) {
+        if len >= self.len {
+            return;
+        }
+        self.chunks.truncate(len.div_ceil(CHUNK));
+        if let Some(last) = self.chunks.last_mut().filter(|_| !len.is_multiple_of(CHUNK)) {
+            Arc::make_mut(last).truncate(len % CHUNK);
+        }
+        self.len = len;
+    }
+
+    /// The items in order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// The chunks in order: slices of [`CHUNK`] items, the last perhaps shorter.
+    pub fn slices(&self) -> impl Iterator<Item = &[T]> {
+        self.chunks.iter().map(|chunk| chunk.as_slice())
+    }
+
+    /// The chunk with number `index`.
+    pub fn slice(&self, index: usize) -> &[T] {
+        &self.chunks[index]
+    }
+
+    /// The chunk with number `index`, to write; copies it if it is shared.
+    pub fn slice_mut(&mut self, index: usize) -> &mut [T] {
+        Arc::make_mut(&mut self.chunks[index]).as_mut_slice()
+    }
+
+    /// How many chunks `self` has that `other` does not share: what keeping both costs.
+    pub fn unshared_chunks(&self, other: &Self) -> usize {
+        let shared = self.chunks.iter().zip(&other.chunks).filter(|(a, b)| Arc::ptr_eq(a, b)).count();
+        self.chunks.len() - shared
+    }
+}
+
+impl<T: Clone + PartialEq> FromIterator<T> for Chunks<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let mut items = items.into_iter();
+        let mut all = Chunks::default();
+        loop {
+            let chunk: Vec<T> = items.by_ref().take(CHUNK).collect();
+            if chunk.is_empty() {
+                return all;
+            }
+            all.len += chunk.len();
+            all.chunks.push(Arc::new(chunk));
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Chunks<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.chunks.iter().zip(&other.chunks).all(|(a, b)| Arc::ptr_eq(a, b) || a == b)
+    }
+}

@@ -1,0 +1,369 @@
+//! A list of fixed-size items with shared memory and remembered hashes.
+
+use std::io::{self, Read, Write};
+
+use super::{CHUNK, Chunks, GROUP_LEAVES, Hash256, HashTree, merkleize, mix_in_length};
+
+/// What a column can hold: an item of fixed SSZ length.
+pub trait Element: Clone + PartialEq {
+    /// Bytes of one item in SSZ.
+    const SSZ_LEN: usize;
+    /// Items in one leaf of the tree: several for basic types, one for containers and hashes.
+    const PER_LEAF: usize;
+
+    /// Writes the item's SSZ into `out`, which is `SSZ_LEN` long.
+    fn write(&self, out: &mut [u8]);
+    /// The item that `bytes`, `SSZ_LEN` long, encode; `None` when they encode none.
+    fn read(bytes: &[u8]) -> Option<Self>;
+    /// The leaf of up to `PER_LEAF` items.
+    fn leaf(items: &[Self]) -> Hash256;
+}
+
+/// A container of fixed length that a column holds: each is one leaf.
+pub trait Record: ssz::Encode + ssz::Decode + tree_hash::TreeHash + Clone + PartialEq {
+    /// Bytes of one in SSZ.
+    const LEN: usize;
+}
+
+impl<T: Record> Element for T {
+    const SSZ_LEN: usize = T::LEN;
+    const PER_LEAF: usize = 1;
+
+    fn write(&self, out: &mut [u8]) {
+        out.copy_from_slice(&self.as_ssz_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        T::from_ssz_bytes(bytes).ok()
+    }
+
+    fn leaf(items: &[Self]) -> Hash256 {
+        items[0].tree_hash_root()
+    }
+}
+
+/// Why a column could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ColumnError {
+    /// The source failed or ended early.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// More items than the list's limit.
+    #[error("more than {limit} items")]
+    TooLong {
+        /// The list's limit.
+        limit: u64,
+    },
+    /// The bytes are not a whole number of items.
+    #[error("{bytes} bytes are not a whole number of items of {item} bytes")]
+    Remainder {
+        /// Bytes left over for the list.
+        bytes: u64,
+        /// Bytes in one item.
+        item: usize,
+    },
+    /// An item's bytes are not a valid encoding.
+    #[error("item {index} is not validly encoded")]
+    Item {
+        /// Its place in the list.
+        index: usize,
+    },
+}
+
+/// A list of items. Copies share memory; the root is remembered where nothing changed.
+#[derive(Clone, Debug)]
+pub struct Column<T> {
+    items: Chunks<T>,
+    tree: HashTree,
+}
+
+impl<T> Default for Column<T> {
+    fn default() -> Self {
+        Column { items: Chunks::default(), tree: HashTree::default() }
+    }
+}
+
+impl<T: Element> Column<T> {
+    /// `len` copies of `value`.
+    pub fn filled(value: T, len: usize) -> Self {
+        std::iter::repeat_n(value, len).collect()
+    }
+
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are no items.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The item at `index`.
+    pub fn get(&self, index: usize) -> Option<&T> {
+        self.items.get(index)
+    }
+
+    /// Writes `value` at `index`.
+    ///
+    /// # Panics
+    /// When `index` is out of range, as a slice does.
+    pub fn set(&mut self, index: usize, value: T) {
+        if self.items.set(index, value) {
+            self.tree.mark(index / T::PER_LEAF);
+        }
+    }
+
+    /// Appends an item.
+    pub fn push(&mut self, value: T) {
+        self.tree.mark(self.items.len() / T::PER_LEAF);
+        self.items.push(value);
+    }
+
+    /// Removes all items.
+    pub fn clear(&mut self) {
+        *self = Column::default();
+    }
+
+    /// Removes the first `count` items. Costs a copy of the rest.
+    pub fn drop_front(&mut self, count: usize) {
+        if count > 0 {
+            *self = self.items.iter().skip(count).cloned().collect();
+        }
+    }
+
+    /// The items in order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter()
+    }
+
+    /// The items as slices of [`CHUNK`] items, the last perhaps shorter: the fast way to scan.
+    pub fn slices(&self) -> impl Iterator<Item = &[T]> {
+        self.items.slices()
+    }
+
+    /// The items without their hashes.
+    pub fn items(&self) -> &Chunks<T> {
+        &self.items
+    }
+
+    /// Replaces each item by `f(index, item)`, in order. A chunk in which nothing changes stays shared and hashed.
+    pub fn update_each(&mut self, mut f: impl FnMut(usize, &T) -> T) {
+        for chunk in 0..self.len().div_ceil(CHUNK) {
+            for i in 0..self.items.slice(chunk).len() {
+                let index = chunk * CHUNK + i;
+                let old = &self.items.slice(chunk)[i];
+                let new = f(index, old);
+                if new != *old {
+                    self.items.slice_mut(chunk)[i] = new;
+                    self.tree.mark(index / T::PER_LEAF);
+                }
+            }
+        }
+    }
+
+    /// The root as an SSZ vector.
+    pub fn vector_root(&mut self) -> Hash256 {
+        self.contents_root(self.len() as u64)
+    }
+
+    /// The root as an SSZ list of at most `limit` items.
+    pub fn list_root(&mut self, limit: u64) -> Hash256 {
+        let contents = self.contents_root(limit);
+        mix_in_length(&contents, self.len())
+    }
+
+    fn contents_root(&mut self, limit: u64) -> Hash256 {
+        let leaves = self.len().div_ceil(T::PER_LEAF);
+        let items = &self.items;
+        let depth = depth_of(limit.div_ceil(T::PER_LEAF as u64));
+        if 1 << depth <= GROUP_LEAVES {
+            // Too small to be worth remembering.
+            let mut nodes = [Hash256::ZERO; GROUP_LEAVES];
+            fill_leaves(items, 0, &mut nodes);
+            return merkleize(nodes[..leaves].to_vec(), 0, depth);
+        }
+        self.tree.update(leaves, |first, out: &mut [Hash256; GROUP_LEAVES]| fill_leaves(items, first, out));
+        self.tree.root(depth)
+    }
+
+    /// Bytes of the column in SSZ.
+    pub fn ssz_len(&self) -> usize {
+        self.len() * T::SSZ_LEN
+    }
+
+    /// Writes the items' SSZ, a chunk at a time.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(CHUNK.min(self.len()) * T::SSZ_LEN);
+        for slice in self.slices() {
+            bytes.resize(slice.len() * T::SSZ_LEN, 0);
+            for (item, place) in slice.iter().zip(bytes.chunks_exact_mut(T::SSZ_LEN)) {
+                item.write(place);
+            }
+            out.write_all(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a vector of `len` items.
+    pub fn read_vector(source: &mut impl Read, len: usize) -> Result<Self, ColumnError> {
+        Self::read_list(source, Some((len * T::SSZ_LEN) as u64), len as u64)
+    }
+
+    /// Reads a list of at most `limit` items: `bytes` of them, or all until the source ends. Memory grows with what was
+    /// read, never with what was announced.
+    pub fn read_list(source: &mut impl Read, bytes: Option<u64>, limit: u64) -> Result<Self, ColumnError> {
+        if let Some(bytes) = bytes {
+            if !bytes.is_multiple_of(T::SSZ_LEN as u64) {
+                return Err(ColumnError::Remainder { bytes, item: T::SSZ_LEN });
+            }
+            if bytes / T::SSZ_LEN as u64 > limit {
+                return Err(ColumnError::TooLong { limit });
+            }
+        }
+        let mut column = Column::default();
+        let mut buffer = vec![0; CHUNK * T::SSZ_LEN];
+        let mut left = bytes.unwrap_or(u64::MAX);
+        loop {
+            let want = (buffer.len() as u64).min(left) as usize;
+            let got = read_up_to(source, &mut buffer[..want])?;
+            column.append(&buffer[..got], limit)?;
+            left -= got as u64;
+            if left == 0 {
+                return Ok(column);
+            }
+            if got < want {
+                return if bytes.is_none() {
+                    Ok(column)
+                } else {
+                    Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+                };
+            }
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8], limit: u64) -> Result<(), ColumnError> {
+        let items = bytes.chunks_exact(T::SSZ_LEN);
+        if !items.remainder().is_empty() {
+            return Err(ColumnError::Remainder { bytes: bytes.len() as u64, item: T::SSZ_LEN });
+        }
+        if (self.len() + items.len()) as u64 > limit {
+            return Err(ColumnError::TooLong { limit });
+        }
+        for item in items {
+            let index = self.len();
+            self.items.push(T::read(item).ok_or(ColumnError::Item { index })?);
+        }
+        Ok(())
+    }
+}
+
+impl<T: Element> FromIterator<T> for Column<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Column { items: items.into_iter().collect(), tree: HashTree::default() }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Column<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.items == other.items
+    }
+}
+
+impl<T: Element> std::ops::Index<usize> for Column<T> {
+    type Output = T;
+
+    fn index(&self, index: usize) -> &T {
+        match self.items.get(index) {
+            Some(item) => item,
+            None => panic!("index {index} in a column of {}", self.len()),
+        }
+    }
+}
+
+/// Depth of the smallest tree with room for `leaves`.
+fn depth_of(leaves: u64) -> usize {
+    leaves.max(1).next_power_of_two().ilog2() as usize
+}
+
+fn fill_leaves<T: Element>(items: &Chunks<T>, first: usize, out: &mut [Hash256; GROUP_LEAVES]) {
+    for (n, leaf) in out.iter_mut().enumerate() {
+        // `PER_LEAF` divides `CHUNK`, so a leaf never lies in two chunks.
+        let from = (first + n) * T::PER_LEAF;
+        if from >= items.len() {
+            return;
+        }
+        let slice = items.slice(from / CHUNK);
+        let start = from % CHUNK;
+        *leaf = T::leaf(&slice[start..slice.len().min(start + T::PER_LEAF)]);
+    }
+}
+
+/// Fills `buffer` as far as the source reaches; says how far.
+pub(super) fn read_up_to(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
+impl Element for u8 {
+    const SSZ_LEN: usize = 1;
+    const PER_LEAF: usize = 32;
+
+    fn write(&self, out: &mut [u8]) {
+        out[0] = *self;
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        bytes.first().copied()
+    }
+
+    fn leaf(items: &[Self]) -> Hash256 {
+        Hash256::right_padding_from(items)
+    }
+}
+
+impl Element for u64 {
+    const SSZ_LEN: usize = 8;
+    const PER_LEAF: usize = 4;
+
+    fn write(&self, out: &mut [u8]) {
+        out.copy_from_slice(&self.to_le_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    fn leaf(items: &[Self]) -> Hash256 {
+        let mut leaf = Hash256::ZERO;
+        for (item, out) in items.iter().zip(leaf.chunks_exact_mut(8)) {
+            item.write(out);
+        }
+        leaf
+    }
+}
+
+impl Element for Hash256 {
+    const SSZ_LEN: usize = 32;
+    const PER_LEAF: usize = 1;
+
+    fn write(&self, out: &mut [u8]) {
+        out.copy_from_slice(self.as_slice());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Hash256::try_from(bytes).ok()
+    }
+
+    fn leaf(items: &[Self]) -> Hash256 {
+        items[0]
+    }
+}

@@ -1,0 +1,96 @@
+//! Which fields a fork's state has, in order.
+
+use super::ForkName;
+
+/// A field of the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the names are the specification's
+pub enum Field {
+    GenesisTime,
+    GenesisValidatorsRoot,
+    Slot,
+    Fork,
+    LatestBlockHeader,
+    BlockRoots,
+    StateRoots,
+    HistoricalRoots,
+    Eth1Data,
+    Eth1DataVotes,
+    Eth1DepositIndex,
+    Validators,
+    Balances,
+    RandaoMixes,
+    Slashings,
+    PreviousEpochParticipation,
+    CurrentEpochParticipation,
+    JustificationBits,
+    PreviousJustifiedCheckpoint,
+    CurrentJustifiedCheckpoint,
+    FinalizedCheckpoint,
+    InactivityScores,
+    CurrentSyncCommittee,
+    NextSyncCommittee,
+    LatestExecutionPayloadHeader,
+    NextWithdrawalIndex,
+    NextWithdrawalValidatorIndex,
+    HistoricalSummaries,
+    DepositRequestsStartIndex,
+    DepositBalanceToConsume,
+    ExitBalanceToConsume,
+    EarliestExitEpoch,
+    ConsolidationBalanceToConsume,
+    EarliestConsolidationEpoch,
+    PendingDeposits,
+    PendingPartialWithdrawals,
+    PendingConsolidations,
+    ProposerLookahead,
+}
+
+/// The fields of `fork`'s state, in order.
+pub fn fields(fork: ForkName) -> &'static [Field] {
+    match fork {
+        ForkName::Electra => &ALL[..ALL.len() - 1],
+        ForkName::Fulu => &ALL,
+    }
+}
+
+const ALL: [Field; 38] = [
+    Field::GenesisTime,
+    Field::GenesisValidatorsRoot,
+    Field::Slot,
+    Field::Fork,
+    Field::LatestBlockHeader,
+    Field::BlockRoots,
+    Field::StateRoots,
+    Field::HistoricalRoots,
+    Field::Eth1Data,
+    Field::Eth1DataVotes,
+    Field::Eth1DepositIndex,
+    Field::Validators,
+    Field::Balances,
+    Field::RandaoMixes,
+    Field::Slashings,
+    Field::PreviousEpochParticipation,
+    Field::CurrentEpochParticipation,
+    Field::JustificationBits,
+    Field::PreviousJustifiedCheckpoint,
+    Field::CurrentJustifiedCheckpoint,
+    Field::FinalizedCheckpoint,
+    Field::InactivityScores,
+    Field::CurrentSyncCommittee,
+    Field::NextSyncCommittee,
+    Field::LatestExecutionPayloadHeader,
+    Field::NextWithdrawalIndex,
+    Field::NextWithdrawalValidatorIndex,
+    Field::HistoricalSummaries,
+    Field::DepositRequestsStartIndex,
+    Field::DepositBalanceToConsume,
+    Field::ExitBalanceToConsume,
+    Field::EarliestExitEpoch,
+    Field::ConsolidationBalanceToConsume,
+    Field::EarliestConsolidationEpoch,
+    Field::PendingDeposits,
+    Field::PendingPartialWithdrawals,
+    Field::PendingConsolidations,
+    Field::ProposerLookahead,
+];

@@ -1,0 +1,439 @@
+//! The registry in columns.
+//!
+//! A record takes 48 + 32 + 2 + 1 + 16 bytes here, and copies share what they have in common. Effective balances are kept
+//! in whole increments and epochs in 32 bits; a record that does not fit (none on a real chain: the specification keeps
+//! balances whole and no epoch comes near 2^32) is kept as it is, beside the columns, so that nothing is ever lost.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read, Write},
+    sync::{Arc, OnceLock},
+};
+
+use ssz::Encode;
+
+use super::{
+    BLSPubkey, Epoch, Gwei, Hash256, Validator, ValidatorIndex,
+    preset::{EFFECTIVE_BALANCE_INCREMENT, FAR_FUTURE_EPOCH, VALIDATOR_REGISTRY_LIMIT},
+};
+use crate::ssz::{Chunks, Column, ColumnError, Element, GROUP_LEAVES, HashTree, Record, hash_pair, mix_in_length};
+
+/// Bytes of one record in SSZ.
+pub const VALIDATOR_LEN: usize = 121;
+const REGISTRY_DEPTH: usize = VALIDATOR_REGISTRY_LIMIT.ilog2() as usize;
+const FAR_FUTURE: u32 = u32::MAX;
+
+impl Record for Validator {
+    const LEN: usize = VALIDATOR_LEN;
+}
+
+/// All validators that ever were, each at its index for ever.
+#[derive(Clone, Debug, Default)]
+pub struct Validators {
+    pubkeys: Chunks<BLSPubkey>,
+    withdrawal_credentials: Chunks<Hash256>,
+    effective_balances: Chunks<u16>,
+    slashed: Chunks<bool>,
+    activation_eligibility_epochs: Chunks<u32>,
+    activation_epochs: Chunks<u32>,
+    exit_epochs: Chunks<u32>,
+    withdrawable_epochs: Chunks<u32>,
+    // Records that the columns above can't hold; for these the columns' values mean nothing.
+    misfits: BTreeMap<usize, Validator>,
+    tree: HashTree,
+    index: PubkeyIndex,
+}
+
+impl Validators {
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.pubkeys.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pubkeys.is_empty()
+    }
+
+    /// The whole record of a validator.
+    pub fn get(&self, index: usize) -> Option<Validator> {
+        if let Some(misfit) = self.misfit(index) {
+            return Some(misfit.clone());
+        }
+        Some(Validator {
+            pubkey: *self.pubkeys.get(index)?,
+            withdrawal_credentials: *self.withdrawal_credentials.get(index)?,
+            effective_balance: wide_balance(*self.effective_balances.get(index)?),
+            slashed: *self.slashed.get(index)?,
+            activation_eligibility_epoch: wide_epoch(*self.activation_eligibility_epochs.get(index)?),
+            activation_epoch: wide_epoch(*self.activation_epochs.get(index)?),
+            exit_epoch: wide_epoch(*self.exit_epochs.get(index)?),
+            withdrawable_epoch: wide_epoch(*self.withdrawable_epochs.get(index)?),
+        })
+    }
+
+    /// The records in order.
+    pub fn iter(&self) -> impl Iterator<Item = Validator> + '_ {
+        (0..self.len()).map(|index| self.get(index).expect("within the registry"))
+    }
+
+    /// A validator's key. Like its siblings below, panics beyond the registry's end, as a slice does.
+    pub fn pubkey(&self, index: usize) -> &BLSPubkey {
+        at(&self.pubkeys, index)
+    }
+
+    /// A validator's withdrawal credentials.
+    pub fn withdrawal_credentials(&self, index: usize) -> Hash256 {
+        *at(&self.withdrawal_credentials, index)
+    }
+
+    /// A validator's effective balance in Gwei.
+    pub fn effective_balance(&self, index: usize) -> Gwei {
+        self.misfit(index).map_or_else(|| wide_balance(*at(&self.effective_balances, index)), |v| v.effective_balance)
+    }
+
+    /// Whether a validator was slashed.
+    pub fn slashed(&self, index: usize) -> bool {
+        *at(&self.slashed, index)
+    }
+
+    /// Epoch from which a validator may be activated.
+    pub fn activation_eligibility_epoch(&self, index: usize) -> Epoch {
+        let column = &self.activation_eligibility_epochs;
+        self.misfit(index).map_or_else(|| wide_epoch(*at(column, index)), |v| v.activation_eligibility_epoch)
+    }
+
+    /// First epoch in which a validator is active.
+    pub fn activation_epoch(&self, index: usize) -> Epoch {
+        self.misfit(index).map_or_else(|| wide_epoch(*at(&self.activation_epochs, index)), |v| v.activation_epoch)
+    }
+
+    /// First epoch in which a validator is active no more.
+    pub fn exit_epoch(&self, index: usize) -> Epoch {
+        self.misfit(index).map_or_else(|| wide_epoch(*at(&self.exit_epochs, index)), |v| v.exit_epoch)
+    }
+
+    /// Epoch from which a validator's balance may be withdrawn.
+    pub fn withdrawable_epoch(&self, index: usize) -> Epoch {
+        self.misfit(index).map_or_else(|| wide_epoch(*at(&self.withdrawable_epochs, index)), |v| v.withdrawable_epoch)
+    }
+
+    /// Whether a validator is active in `epoch`. Spec: `is_active_validator`.
+    pub fn is_active(&self, index: usize, epoch: Epoch) -> bool {
+        self.activation_epoch(index) <= epoch && epoch < self.exit_epoch(index)
+    }
+
+    /// Writes a whole record. The key must be the one that is there already: keys are for ever.
+    pub fn set(&mut self, index: usize, validator: Validator) {
+        debug_assert_eq!(validator.pubkey, *self.pubkey(index), "a validator's key never changes");
+        let narrow = Narrow::of(&validator);
+        let mut changed = match &narrow {
+            Some(_) => self.misfits.remove(&index).is_some(),
+            None => self.misfits.insert(index, validator.clone()) != Some(validator.clone()),
+        };
+        let narrow = narrow.unwrap_or_default();
+        changed |= self.withdrawal_credentials.set(index, validator.withdrawal_credentials);
+        changed |= self.effective_balances.set(index, narrow.effective_balance);
+        changed |= self.slashed.set(index, validator.slashed);
+        changed |= self.activation_eligibility_epochs.set(index, narrow.activation_eligibility_epoch);
+        changed |= self.activation_epochs.set(index, narrow.activation_epoch);
+        changed |= self.exit_epochs.set(index, narrow.exit_epoch);
+        changed |= self.withdrawable_epochs.set(index, narrow.withdrawable_epoch);
+        if changed {
+            self.tree.mark(index);
+        }
+    }
+
+    /// Changes one record: `change` gets it to write on.
+    pub fn update(&mut self, index: usize, change: impl FnOnce(&mut Validator)) {
+        let mut validator = self.get(index).expect("within the registry");
+        change(&mut validator);
+        self.set(index, validator);
+    }
+
+    /// Writes a validator's effective balance, in Gwei.
+    pub fn set_effective_balance(&mut self, index: usize, balance: Gwei) {
+        match (self.misfit(index), narrow_balance(balance)) {
+            (None, Some(narrow)) => {
+                if self.effective_balances.set(index, narrow) {
+                    self.tree.mark(index);
+                }
+            }
+            _ => self.update(index, |v| v.effective_balance = balance),
+        }
+    }
+
+    /// Appends a record.
+    pub fn push(&mut self, validator: Validator) {
+        let index = self.len();
+        let narrow = Narrow::of(&validator).unwrap_or_else(|| {
+            self.misfits.insert(index, validator.clone());
+            Narrow::default()
+        });
+        self.index.push(validator.pubkey, index);
+        self.pubkeys.push(validator.pubkey);
+        self.withdrawal_credentials.push(validator.withdrawal_credentials);
+        self.effective_balances.push(narrow.effective_balance);
+        self.slashed.push(validator.slashed);
+        self.activation_eligibility_epochs.push(narrow.activation_eligibility_epoch);
+        self.activation_epochs.push(narrow.activation_epoch);
+        self.exit_epochs.push(narrow.exit_epoch);
+        self.withdrawable_epochs.push(narrow.withdrawable_epoch);
+        self.tree.mark(index);
+    }
+
+    /// The index of the validator with this key.
+    pub fn index_of(&self, pubkey: &BLSPubkey) -> Option<ValidatorIndex> {
+        self.index.find(&self.pubkeys, pubkey).map(|index| index as ValidatorIndex)
+    }
+
+    /// Root of the registry as an SSZ list.
+    pub fn hash_tree_root(&mut self) -> Hash256 {
+        let mut tree = std::mem::take(&mut self.tree);
+        tree.update(self.len(), |first, out: &mut [Hash256; GROUP_LEAVES]| {
+            for (leaf, index) in out.iter_mut().zip(first..self.len()) {
+                *leaf = self.record_root(index);
+            }
+        });
+        self.tree = tree;
+        mix_in_length(&self.tree.root(REGISTRY_DEPTH), self.len())
+    }
+
+    fn record_root(&self, index: usize) -> Hash256 {
+        let v = self.get(index).expect("within the registry");
+        let mut second_half_of_key = Hash256::ZERO;
+        second_half_of_key[..16].copy_from_slice(&v.pubkey[32..]);
+        let leaves = [
+            hash_pair(&Hash256::from_slice(&v.pubkey[..32]), &second_half_of_key),
+            v.withdrawal_credentials,
+            number_leaf(v.effective_balance),
+            number_leaf(u64::from(v.slashed)),
+            number_leaf(v.activation_eligibility_epoch),
+            number_leaf(v.activation_epoch),
+            number_leaf(v.exit_epoch),
+            number_leaf(v.withdrawable_epoch),
+        ];
+        let pairs = [0, 2, 4, 6].map(|i| hash_pair(&leaves[i], &leaves[i + 1]));
+        hash_pair(&hash_pair(&pairs[0], &pairs[1]), &hash_pair(&pairs[2], &pairs[3]))
+    }
+
+    /// Bytes of the registry in SSZ.
+    pub fn ssz_len(&self) -> usize {
+        self.len() * VALIDATOR_LEN
+    }
+
+    /// Writes the registry's SSZ, record by record.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        for validator in self.iter() {
+            out.write_all(&validator.as_ssz_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Reads a registry of `bytes` bytes, or to the source's end. Memory grows with what was read.
+    pub fn read_list(source: &mut impl Read, bytes: Option<u64>) -> Result<Self, ColumnError> {
+        // Read through a column of whole records a piece at a time, so that only one piece exists twice.
+        const PIECE: usize = 1024 * VALIDATOR_LEN;
+        let mut validators = Validators::default();
+        let mut left = bytes.unwrap_or(u64::MAX);
+        loop {
+            let want = left.min(PIECE as u64);
+            let piece = Column::<Validator>::read_list(&mut source.take(want), None, VALIDATOR_REGISTRY_LIMIT)?;
+            let got = (piece.len() * <Validator as Element>::SSZ_LEN) as u64;
+            for validator in piece.iter() {
+                validators.push(validator.clone());
+            }
+            left -= got;
+            if left == 0 || got < want {
+                validators.index.seal(validators.len());
+                return match bytes {
+                    Some(_) if left > 0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                    _ => Ok(validators),
+                };
+            }
+        }
+    }
+
+    fn misfit(&self, index: usize) -> Option<&Validator> {
+        if self.misfits.is_empty() { None } else { self.misfits.get(&index) }
+    }
+}
+
+impl PartialEq for Validators {
+    fn eq(&self, other: &Self) -> bool {
+        self.misfits == other.misfits
+            && self.pubkeys == other.pubkeys
+            && self.withdrawal_credentials == other.withdrawal_credentials
+            && self.effective_balances == other.effective_balances
+            && self.slashed == other.slashed
+            && self.activation_eligibility_epochs == other.activation_eligibility_epochs
+            && self.activation_epochs == other.activation_epochs
+            && self.exit_epochs == other.exit_epochs
+            && self.withdrawable_epochs == other.withdrawable_epochs
+    }
+}
+
+impl FromIterator<Validator> for Validators {
+    fn from_iter<I: IntoIterator<Item = Validator>>(items: I) -> Self {
+        let mut validators = Validators::default();
+        for validator in items {
+            validators.push(validator);
+        }
+        validators.index.seal(validators.len());
+        validators
+    }
+}
+
+/// The fields of a record that the columns keep narrower than SSZ does.
+#[derive(Default)]
+struct Narrow {
+    effective_balance: u16,
+    activation_eligibility_epoch: u32,
+    activation_epoch: u32,
+    exit_epoch: u32,
+    withdrawable_epoch: u32,
+}
+
+impl Narrow {
+    fn of(v: &Validator) -> Option<Self> {
+        Some(Narrow {
+            effective_balance: narrow_balance(v.effective_balance)?,
+            activation_eligibility_epoch: narrow_epoch(v.activation_eligibility_epoch)?,
+            activation_epoch: narrow_epoch(v.activation_epoch)?,
+            exit_epoch: narrow_epoch(v.exit_epoch)?,
+            withdrawable_epoch: narrow_epoch(v.withdrawable_epoch)?,
+        })
+    }
+}
+
+/// Finds a validator by its key: the indices of the first `sealed` records sorted by key (4 bytes each, made when first
+/// asked for, shared by every copy), and a map for those that came later.
+#[derive(Clone, Debug, Default)]
+struct PubkeyIndex {
+    sealed: usize,
+    sorted: Arc<OnceLock<Vec<u32>>>,
+    later: BTreeMap<BLSPubkey, usize>,
+}
+
+impl PubkeyIndex {
+    fn push(&mut self, pubkey: BLSPubkey, index: usize) {
+        self.later.entry(pubkey).or_insert(index);
+    }
+
+    /// Says that the first `len` records are there to stay; call it once, when a state is loaded.
+    fn seal(&mut self, len: usize) {
+        *self = PubkeyIndex { sealed: len, ..PubkeyIndex::default() };
+    }
+
+    fn find(&self, pubkeys: &Chunks<BLSPubkey>, pubkey: &BLSPubkey) -> Option<usize> {
+        let key = |index: &u32| pubkeys.get(*index as usize).expect("sealed records stay");
+        let sorted = self.sorted.get_or_init(|| {
+            let mut sorted: Vec<u32> = (0..self.sealed as u32).collect();
+            sorted.sort_by_key(|index| (key(index), *index));
+            sorted
+        });
+        // The first of equal keys, as the specification's `index` finds it.
+        let place = sorted.partition_point(|index| key(index) < pubkey);
+        match sorted.get(place) {
+            Some(index) if key(index) == pubkey => Some(*index as usize),
+            _ => self.later.get(pubkey).copied(),
+        }
+    }
+}
+
+fn at<T: Clone + PartialEq>(column: &Chunks<T>, index: usize) -> &T {
+    match column.get(index) {
+        Some(value) => value,
+        None => panic!("validator {index} in a registry of {}", column.len()),
+    }
+}
+
+fn wide_balance(increments: u16) -> Gwei {
+    u64::from(increments) * EFFECTIVE_BALANCE_INCREMENT
+}
+
+fn narrow_balance(balance: Gwei) -> Option<u16> {
+    if !balance.is_multiple_of(EFFECTIVE_BALANCE_INCREMENT) {
+        return None;
+    }
+    u16::try_from(balance / EFFECTIVE_BALANCE_INCREMENT).ok()
+}
+
+fn wide_epoch(epoch: u32) -> Epoch {
+    if epoch == FAR_FUTURE { FAR_FUTURE_EPOCH } else { u64::from(epoch) }
+}
+
+fn narrow_epoch(epoch: Epoch) -> Option<u32> {
+    if epoch == FAR_FUTURE_EPOCH {
+        return Some(FAR_FUTURE);
+    }
+    u32::try_from(epoch).ok().filter(|epoch| *epoch != FAR_FUTURE)
+}
+
+fn number_leaf(number: u64) -> Hash256 {
+    let mut leaf = Hash256::ZERO;
+    leaf[..8].copy_from_slice(&number.to_le_bytes());
+    leaf
+}
+
+#[cfg(test)]
+mod tests {
+    use tree_hash::TreeHash as _;
+
+    use super::*;
+
+    fn validator(n: u8) -> Validator {
+        Validator {
+            pubkey: BLSPubkey::repeat_byte(n),
+            withdrawal_credentials: Hash256::repeat_byte(n),
+            effective_balance: 32 * EFFECTIVE_BALANCE_INCREMENT,
+            slashed: n % 2 == 0,
+            activation_eligibility_epoch: 1,
+            activation_epoch: u64::from(n),
+            exit_epoch: FAR_FUTURE_EPOCH,
+            withdrawable_epoch: FAR_FUTURE_EPOCH,
+        }
+    }
+
+    #[test]
+    fn records_that_do_not_fit_the_columns_are_kept_as_they_are() {
+        let mut odd = validator(3);
+        odd.effective_balance = 31_999_999_999;
+        odd.exit_epoch = u64::from(u32::MAX);
+        let records = vec![validator(1), odd.clone(), validator(2)];
+        let mut validators: Validators = records.iter().cloned().collect();
+        assert_eq!(validators.iter().collect::<Vec<_>>(), records);
+        let whole: Column<Validator> = records.into_iter().collect();
+        assert_eq!(validators.hash_tree_root(), whole.clone().list_root(VALIDATOR_REGISTRY_LIMIT));
+        validators.set_effective_balance(1, 32 * EFFECTIVE_BALANCE_INCREMENT);
+        validators.update(1, |v| v.exit_epoch = 7);
+        assert!(validators.misfits.is_empty(), "the record fits again");
+        odd.effective_balance = 32 * EFFECTIVE_BALANCE_INCREMENT;
+        odd.exit_epoch = 7;
+        assert_eq!(validators.get(1), Some(odd.clone()));
+        assert_eq!(validators.record_root(1), odd.tree_hash_root());
+    }
+
+    #[test]
+    fn keys_are_found_before_and_after_sealing() {
+        let mut validators: Validators = [5, 1, 9].map(validator).into_iter().collect();
+        validators.push(validator(2));
+        for (index, n) in [5, 1, 9, 2].into_iter().enumerate() {
+            assert_eq!(validators.index_of(&BLSPubkey::repeat_byte(n)), Some(index as u64));
+        }
+        assert_eq!(validators.index_of(&BLSPubkey::repeat_byte(7)), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let validators: Validators = (0..=255).cycle().take(3000).map(validator).collect();
+        let mut bytes = Vec::new();
+        validators.write_to(&mut bytes).unwrap();
+        assert_eq!(bytes.len(), validators.ssz_len());
+        let again = Validators::read_list(&mut bytes.as_slice(), Some(bytes.len() as u64)).unwrap();
+        assert_eq!(again, validators);
+        assert!(Validators::read_list(&mut bytes[..bytes.len() - 121].as_ref(), Some(bytes.len() as u64)).is_err());
+        bytes[88] = 2; // a bool that is neither
+        assert!(matches!(Validators::read_list(&mut bytes.as_slice(), None), Err(ColumnError::Item { index: 0 })));
+    }
+}
