@@ -4,7 +4,10 @@
 //! mainnet's value, or what an older file's key implies.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/configs/mainnet.yaml>
 
-use serde::{Deserialize, Deserializer, Serialize};
+use std::str::FromStr;
+
+use alloy_primitives::FixedBytes;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use ssz_derive::{Decode, Encode};
 
 use super::{ForkName, preset::*, primitives::*};
@@ -23,25 +26,33 @@ pub struct Config {
     pub config_name: String,
     pub min_genesis_time: u64,
     pub genesis_delay: u64,
+    #[serde(deserialize_with = "hex")]
     pub genesis_fork_version: Version,
+    #[serde(deserialize_with = "hex")]
     pub altair_fork_version: Version,
     #[serde(deserialize_with = "number")]
     pub altair_fork_epoch: Epoch,
+    #[serde(deserialize_with = "hex")]
     pub bellatrix_fork_version: Version,
     #[serde(deserialize_with = "number")]
     pub bellatrix_fork_epoch: Epoch,
+    #[serde(deserialize_with = "hex")]
     pub capella_fork_version: Version,
     #[serde(deserialize_with = "number")]
     pub capella_fork_epoch: Epoch,
+    #[serde(deserialize_with = "hex")]
     pub deneb_fork_version: Version,
     #[serde(deserialize_with = "number")]
     pub deneb_fork_epoch: Epoch,
+    #[serde(deserialize_with = "hex")]
     pub electra_fork_version: Version,
     #[serde(deserialize_with = "number")]
     pub electra_fork_epoch: Epoch,
+    #[serde(deserialize_with = "hex")]
     pub fulu_fork_version: Version,
     #[serde(deserialize_with = "number")]
     pub fulu_fork_epoch: Epoch,
+    #[serde(deserialize_with = "hex")]
     pub gloas_fork_version: Version,
     #[serde(deserialize_with = "number")]
     pub gloas_fork_epoch: Epoch,
@@ -71,6 +82,7 @@ pub struct Config {
     pub reorg_max_epochs_since_finalization: u64,
     pub deposit_chain_id: u64,
     pub deposit_network_id: u64,
+    #[serde(deserialize_with = "hex")]
     pub deposit_contract_address: Address,
     pub max_payload_size: u64,
     pub max_request_blocks: u64,
@@ -79,7 +91,9 @@ pub struct Config {
     pub attestation_propagation_slot_range: u64,
     /// In milliseconds.
     pub maximum_gossip_clock_disparity: u64,
+    #[serde(deserialize_with = "hex")]
     pub message_domain_invalid_snappy: Version,
+    #[serde(deserialize_with = "hex")]
     pub message_domain_valid_snappy: Version,
     pub subnets_per_node: u64,
     pub attestation_subnet_count: u64,
@@ -333,6 +347,12 @@ impl Default for Config {
             blob_schedule: Vec::new(),
         }
     }
+}
+
+/// Bytes in hexadecimal. Unquoted, YAML would take them for a number.
+fn hex<'de, D: Deserializer<'de>, const N: usize, T: From<FixedBytes<N>>>(deserializer: D) -> Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    FixedBytes::from_str(&text).map(T::from).map_err(|error| D::Error::custom(format!("{text}: {error}")))
 }
 
 /// A number, quoted or not.
