@@ -13,6 +13,7 @@ mod conformance {
     pub mod report;
     pub mod sets;
     pub mod ssz_static;
+    pub mod state_text;
     mod tests;
     pub mod vectors;
 }

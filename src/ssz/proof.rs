@@ -1,56 +1,51 @@
 //! Merkle branches: from a container's field to its root, and their check.
 
-use alloy_primitives::B256;
-use ethereum_hashing::{ZERO_HASHES, hash32_concat};
+use super::{Hash256, ZERO_HASHES, hash_pair};
 
 /// The siblings on the way from field `index` up to the root of a container with these field roots, lowest first.
 ///
 /// The container is as wide as the next power of two; what is missing counts as zeros. `index` must be a field's.
-pub fn field_branch(field_roots: &[B256], index: usize) -> Vec<B256> {
+pub fn field_branch(field_roots: &[Hash256], index: usize) -> Vec<Hash256> {
     let depth = field_roots.len().next_power_of_two().trailing_zeros() as usize;
     let mut layer = field_roots.to_vec();
     let mut branch = Vec::with_capacity(depth);
     for level in 0..depth {
-        let zero = B256::from(ZERO_HASHES[level]);
+        let zero = ZERO_HASHES[level];
         branch.push(layer.get((index >> level) ^ 1).copied().unwrap_or(zero));
-        layer = layer.chunks(2).map(|pair| hash_pair(pair[0], *pair.get(1).unwrap_or(&zero))).collect();
+        layer = layer.chunks(2).map(|pair| hash_pair(&pair[0], pair.get(1).unwrap_or(&zero))).collect();
     }
     branch
 }
 
 /// Whether `leaf` at `index` among `2^depth` leaves is under `root`. The branch must be exactly `depth` long.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#is_valid_merkle_branch>
-pub fn is_valid_merkle_branch(leaf: B256, branch: &[B256], depth: usize, index: u64, root: B256) -> bool {
+pub fn is_valid_merkle_branch(leaf: Hash256, branch: &[Hash256], depth: usize, index: u64, root: Hash256) -> bool {
     if branch.len() != depth {
         return false;
     }
     let mut value = leaf;
-    for (level, &sibling) in branch.iter().enumerate() {
+    for (level, sibling) in branch.iter().enumerate() {
         // Bits beyond the width of an index are zero.
         let is_right = index.checked_shr(level as u32).unwrap_or(0) & 1 == 1;
-        value = if is_right { hash_pair(sibling, value) } else { hash_pair(value, sibling) };
+        value = if is_right { hash_pair(sibling, &value) } else { hash_pair(&value, sibling) };
     }
     value == root
-}
-
-fn hash_pair(left: B256, right: B256) -> B256 {
-    hash32_concat(left.as_slice(), right.as_slice()).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn leaves(count: u8) -> Vec<B256> {
-        (1..=count).map(B256::repeat_byte).collect()
+    fn leaves(count: u8) -> Vec<Hash256> {
+        (1..=count).map(Hash256::repeat_byte).collect()
     }
 
     /// The root by the definition: pad to a power of two, then hash layer by layer.
-    fn root(leaves: &[B256]) -> B256 {
+    fn root(leaves: &[Hash256]) -> Hash256 {
         let mut layer = leaves.to_vec();
-        layer.resize(leaves.len().next_power_of_two(), B256::ZERO);
+        layer.resize(leaves.len().next_power_of_two(), Hash256::ZERO);
         while layer.len() > 1 {
-            layer = layer.chunks(2).map(|pair| hash_pair(pair[0], pair[1])).collect();
+            layer = layer.chunks(2).map(|pair| hash_pair(&pair[0], &pair[1])).collect();
         }
         layer[0]
     }
@@ -79,6 +74,6 @@ mod tests {
         assert!(!is_valid_merkle_branch(leaves[2], &branch[..2], 3, 2, root), "a branch too short");
         assert!(!is_valid_merkle_branch(leaves[2], &branch[..2], 2, 2, root), "and with its own depth");
         assert!(!is_valid_merkle_branch(leaves[2], &[branch.clone(), branch].concat(), 3, 2, root), "too long");
-        assert!(!is_valid_merkle_branch(leaves[2], &[B256::ZERO; 100], 100, 2, root), "deeper than an index is wide");
+        assert!(!is_valid_merkle_branch(leaves[2], &[Hash256::ZERO; 100], 100, 2, root), "deeper than an index is wide");
     }
 }

@@ -7,6 +7,7 @@ use std::{
     sync::Mutex,
 };
 
+use hornero::types::{BeaconState, ForkName};
 use serde::de::DeserializeOwned;
 use ssz::Decode;
 
@@ -53,6 +54,21 @@ impl Case {
     /// The case's path, for messages.
     pub fn path(&self) -> String {
         [&self.preset, &self.fork, &self.runner, &self.handler, &self.suite, &self.name].map(String::as_str).join("/")
+    }
+
+    /// The fork of the case's path.
+    pub fn fork(&self) -> Result<ForkName, String> {
+        ForkName::from_name(&self.fork).ok_or(format!("fork {} is unknown", self.fork))
+    }
+
+    /// The state in `<name>.ssz_snappy`, in the case's fork.
+    pub fn state(&self, name: &str) -> Result<BeaconState, String> {
+        self.state_of(self.fork()?, name)
+    }
+
+    /// The state in `<name>.ssz_snappy`, in another fork.
+    pub fn state_of(&self, fork: ForkName, name: &str) -> Result<BeaconState, String> {
+        BeaconState::from_ssz_bytes(fork, &self.ssz_bytes(name)?).map_err(|error| format!("{name}: {error}"))
     }
 
     /// Whether the case has a file; does not count as opening it.

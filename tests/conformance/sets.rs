@@ -52,7 +52,6 @@ const LATER: &[([&str; 4], &str)] = &[
     (["*", "fulu", "rewards", "*"], "comes with the transition"),
     (["*", "fulu", "fork", "*"], "comes with the transition"),
     (["*", "fulu", "transition", "*"], "comes with the transition"),
-    (["*", "fulu", "ssz_static", "BeaconState"], "comes with the state"),
     (["*", "fulu", "fork_choice", "*"], "comes with fork choice"),
     (["*", "fulu", "light_client", "*"], "serving light clients comes with the API's breadth"),
     (["*", "fulu", "networking", "*"], "gossip of all topics and custody come with the network"),

@@ -8,7 +8,7 @@ use serde_yaml_ng::Value;
 use ssz::{Decode, Encode};
 use tree_hash::TreeHash;
 
-use super::case::Case;
+use super::{case::Case, state_text};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +26,7 @@ pub fn run(case: &Case) -> Result<(), String> {
         "BeaconBlock" => check::<BeaconBlock>(case),
         "BeaconBlockBody" => check::<BeaconBlockBody>(case),
         "BeaconBlockHeader" => check::<BeaconBlockHeader>(case),
+        "BeaconState" => check_state(case),
         "Checkpoint" => check::<Checkpoint>(case),
         "ConsolidationRequest" => check::<ConsolidationRequest>(case),
         "ContributionAndProof" => check::<ContributionAndProof>(case),
@@ -93,11 +94,24 @@ where
     check_root(case, value.tree_hash_root())?;
     let text = quote_numbers(case.yaml("value")?);
     let ours = serde_yaml_ng::to_value(&value).map_err(|error| format!("to text: {error}"))?;
-    if ours != text {
-        return Err(format!("as text: {}", first_difference(&ours, &text)));
-    }
+    check_text(&ours, &text)?;
     let parsed: T = serde_yaml_ng::from_value(text).map_err(|error| format!("value.yaml: {error}"))?;
     if parsed == value { Ok(()) } else { Err("value.yaml parses to another value".into()) }
+}
+
+/// As [`check`], for the state, which has its own codec.
+fn check_state(case: &Case) -> Result<(), String> {
+    let bytes = case.ssz_bytes("serialized")?;
+    let mut state = BeaconState::from_ssz_bytes(case.fork()?, &bytes).map_err(|error| error.to_string())?;
+    if state.to_ssz_bytes() != bytes {
+        return Err("encodes to other bytes".into());
+    }
+    check_root(case, state.hash_tree_root())?;
+    check_text(&quote_numbers(state_text::to_value(&state)), &quote_numbers(case.yaml("value")?))
+}
+
+fn check_text(ours: &Value, theirs: &Value) -> Result<(), String> {
+    if ours == theirs { Ok(()) } else { Err(format!("as text: {}", first_difference(ours, theirs))) }
 }
 
 fn check_root(case: &Case, ours: Hash256) -> Result<(), String> {
