@@ -74,6 +74,9 @@ mod tests {
         assert!(!is_valid_merkle_branch(leaves[2], &branch[..2], 3, 2, root), "a branch too short");
         assert!(!is_valid_merkle_branch(leaves[2], &branch[..2], 2, 2, root), "and with its own depth");
         assert!(!is_valid_merkle_branch(leaves[2], &[branch.clone(), branch].concat(), 3, 2, root), "too long");
-        assert!(!is_valid_merkle_branch(leaves[2], &[Hash256::ZERO; 100], 100, 2, root), "deeper than an index is wide");
+        assert!(
+            !is_valid_merkle_branch(leaves[2], &[Hash256::ZERO; 100], 100, 2, root),
+            "deeper than an index is wide"
+        );
     }
 }
