@@ -1,1 +1,49 @@
 //! The network: transport, gossip, request/response, peers. Knows nothing of the chain.
+//!
+//! [`start`] starts one task that owns the libp2p swarm. It is told what to do through a [`P2pHandle`] and tells what
+//! happens through [`P2pEvents`]; all queues between are bounded, and none of them can stop the task: what does not fit is
+//! dropped and counted. Each request and response runs in a small task of its own, with limits on size and time.
+
+mod address;
+mod client;
+mod codec;
+mod config;
+mod counted;
+mod dialer;
+mod events;
+mod gossip;
+mod handle;
+mod identity;
+mod messages;
+mod pace;
+mod peer;
+mod protocol;
+mod rpc_error;
+mod score;
+mod server;
+mod service;
+mod streams;
+mod tcp;
+mod topic;
+mod transport;
+
+pub use address::{PeerAddress, parse as parse_peer_address};
+pub use config::{DEFAULT_CUSTODY_GROUP_COUNT, DEFAULT_MAX_PEERS, Forks, P2pConfig, P2pError};
+pub use events::{
+    Blocks, GossipAggregate, GossipBlock, InboundRequest, P2pEvents, PeerEvent, PublishError, RequestKind, Verdict,
+};
+pub use handle::{Identity, P2pHandle};
+pub use identity::Enr;
+pub use libp2p::{Multiaddr, PeerId, gossipsub::MessageId};
+pub use messages::{Attnets, ENRForkID, GoodbyeReason, MetaData, Status, Syncnets};
+pub use peer::{Direction, PeerInfo, PeerState};
+pub use protocol::MAX_REQUEST_BLOCKS;
+pub use rpc_error::RpcError;
+pub use score::Reason;
+pub use server::{ErrorCode, ResponseChunk};
+pub use service::start;
+pub use topic::Topic;
+pub use transport::Muxers;
+
+#[cfg(test)]
+mod tests;

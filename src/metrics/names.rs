@@ -48,12 +48,38 @@ pub const QUEUE_DROPPED: Metric =
 
 // The network.
 
-/// Connected peers.
-pub const PEERS: Metric = gauge("hornero_peers", "Connected peers.");
+/// Connected peers, by who dialled.
+pub const PEERS: Metric =
+    gauge("hornero_peers", "Connected peers, by who dialled (inbound: the peer).").by(&["direction"]);
 /// Verdicts on gossip, by topic.
 pub const GOSSIP_VERDICTS: Metric =
     counter("hornero_gossip_verdicts_total", "Gossip messages by topic and verdict (accept, ignore, reject).")
         .by(&["topic", "verdict"]);
+/// Gossip messages that could be decoded.
+pub const GOSSIP_RECEIVED: Metric =
+    counter("hornero_p2p_gossip_received_total", "Gossip messages received for the first time, by topic.")
+        .by(&["topic"]);
+/// Gossip messages that were refused before any validation.
+pub const GOSSIP_MALFORMED: Metric = counter(
+    "hornero_p2p_gossip_malformed_total",
+    "Gossip messages that were too large, did not decompress or were not valid SSZ.",
+)
+.by(&["topic"]);
+/// Requests to peers.
+pub const REQUESTS_SENT: Metric =
+    counter("hornero_p2p_requests_sent_total", "Requests to peers, by method and result.").by(&["method", "result"]);
+/// Requests from peers.
+pub const REQUESTS_SERVED: Metric =
+    counter("hornero_p2p_requests_served_total", "Requests from peers, by method and result.")
+        .by(&["method", "result"]);
+/// Bans.
+pub const PEERS_BANNED: Metric = counter("hornero_p2p_bans_total", "Peers banned for a while.");
+/// Goodbyes from peers.
+pub const GOODBYES_RECEIVED: Metric =
+    counter("hornero_p2p_goodbyes_received_total", "Goodbyes from peers, by reason.").by(&["reason"]);
+/// Dials.
+pub const DIALS: Metric =
+    counter("hornero_p2p_dials_total", "Connections that we tried to open, by result.").by(&["result"]);
 /// Why peers lost score.
 pub const PEERS_PUNISHED: Metric =
     counter("hornero_peers_punished_total", "Penalties given to peers, by reason.").by(&["reason"]);
@@ -112,6 +138,13 @@ pub const ALL: &[&Metric] = &[
     // The network.
     &PEERS,
     &GOSSIP_VERDICTS,
+    &GOSSIP_RECEIVED,
+    &GOSSIP_MALFORMED,
+    &REQUESTS_SENT,
+    &REQUESTS_SERVED,
+    &PEERS_BANNED,
+    &GOODBYES_RECEIVED,
+    &DIALS,
     &PEERS_PUNISHED,
     &BYTES_IN,
     &BYTES_OUT,

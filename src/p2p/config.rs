@@ -1,0 +1,143 @@
+//! What the room is told at its start, and why it may fail to start.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use super::{
+    messages::{ENRForkID, Status},
+    transport::Muxers,
+};
+use crate::types::{Epoch, ForkDigest, Version};
+
+/// Peers at most, by default: enough for a stable gossip mesh (8 to 12), few enough for a small board.
+pub const DEFAULT_MAX_PEERS: usize = 40;
+/// `CUSTODY_REQUIREMENT` of Fulu: the smallest custody group count that a node may have.
+pub const DEFAULT_CUSTODY_GROUP_COUNT: u64 = 4;
+
+/// The network's forks, as the clock sees them now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forks {
+    /// The current fork: names the topics, and peers must be on it.
+    pub current: ForkDigest,
+    /// Every digest that a block in a response may be marked with; `current` need not be in it.
+    pub known: Vec<ForkDigest>,
+    /// Version of the next regular fork, or of the current one when none is planned.
+    pub next_version: Version,
+    /// Epoch of the next fork of any kind, or the far future.
+    pub next_epoch: Epoch,
+    /// Digest of the next fork, or zero.
+    pub next_digest: ForkDigest,
+}
+
+impl Forks {
+    /// A network without planned forks.
+    pub fn only(current: ForkDigest, version: Version) -> Forks {
+        Forks {
+            current,
+            known: Vec::new(),
+            next_version: version,
+            next_epoch: Epoch::MAX,
+            next_digest: ForkDigest::default(),
+        }
+    }
+
+    /// Whether a block may be marked with `digest`.
+    pub fn knows(&self, digest: ForkDigest) -> bool {
+        digest == self.current || self.known.contains(&digest)
+    }
+
+    /// The record's `eth2` entry.
+    pub fn enr_fork_id(&self) -> ENRForkID {
+        ENRForkID { fork_digest: self.current, next_fork_version: self.next_version, next_fork_epoch: self.next_epoch }
+    }
+}
+
+/// What the room is told at its start.
+#[derive(Clone, Debug)]
+pub struct P2pConfig {
+    /// TCP sockets to listen on; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// The address by which others reach us, for our record. Without it, a listening address that is not a wildcard.
+    pub external_ip: Option<IpAddr>,
+    /// File of the node's key; made when it does not exist.
+    pub key_file: PathBuf,
+    /// Peers to stay connected to: `enr:...` or `/ip4/.../tcp/...[/p2p/...]`.
+    pub boot_nodes: Vec<String>,
+    /// Connections at most.
+    pub max_peers: usize,
+    /// The network's forks.
+    pub forks: Forks,
+    /// Where our chain stands at the start.
+    pub status: Status,
+    /// Groups of data columns that we keep.
+    pub custody_group_count: u64,
+    /// How long gossip ids are remembered: two epochs.
+    pub seen_ttl: Duration,
+    /// Longest wait for the start of a response, and for each next piece of it.
+    pub response_timeout: Duration,
+    /// Time between two pings of a peer.
+    pub ping_interval: Duration,
+    /// Time between two exchanges of status with a peer.
+    pub status_interval: Duration,
+    /// Bytes of blocks per second that we serve to one peer; four times that to all.
+    pub serve_bytes_per_second: u64,
+    /// Multiplexers.
+    pub muxers: Muxers,
+}
+
+impl P2pConfig {
+    /// Everything by default but what has none.
+    pub fn new(key_file: PathBuf, forks: Forks, status: Status) -> P2pConfig {
+        P2pConfig {
+            listen: vec![SocketAddr::from(([0, 0, 0, 0], 9000))],
+            external_ip: None,
+            key_file,
+            boot_nodes: Vec::new(),
+            max_peers: DEFAULT_MAX_PEERS,
+            forks,
+            status,
+            custody_group_count: DEFAULT_CUSTODY_GROUP_COUNT,
+            seen_ttl: Duration::from_secs(2 * 32 * 12),
+            response_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(20),
+            status_interval: Duration::from_secs(120),
+            serve_bytes_per_second: 1 << 20,
+            muxers: Muxers::Both,
+        }
+    }
+}
+
+/// Why the network did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum P2pError {
+    /// A boot node that cannot be used.
+    #[error("boot node `{item}`: {reason}")]
+    BootNode {
+        /// As it was given.
+        item: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The key file cannot be read, made or understood.
+    #[error("node key {path}: {reason}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// The port is taken or the address is not ours.
+    #[error("cannot listen on {addr}: {reason}. Is another node running? Choose another port with --port")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// The system's reason.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("cannot set up the network: {0}")]
+    Setup(String),
+}

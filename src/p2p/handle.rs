@@ -1,0 +1,169 @@
+//! How the rest of the node talks to the network task.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_channel::{Receiver, Sender};
+use libp2p::{Multiaddr, PeerId, gossipsub::MessageId};
+
+use super::{
+    client::{BlockSender, Wanted},
+    config::Forks,
+    events::{Blocks, PublishError, Verdict},
+    identity::Enr,
+    messages::{GoodbyeReason, MetaData, Status},
+    peer::PeerInfo,
+    protocol::MAX_REQUEST_BLOCKS,
+    rpc_error::RpcError,
+    score::Reason,
+    topic::Topic,
+};
+use crate::{
+    metrics::{self, QUEUE_DROPPED},
+    types::{Hash256, Slot},
+};
+
+/// Commands that wait. Verdicts are the most frequent: hundreds within a slot.
+pub(super) const COMMANDS: usize = 512;
+/// Blocks of an answer that wait for the asker; each may be megabytes.
+const BLOCKS_AHEAD: usize = 2;
+
+/// What the network task can be told.
+pub(super) enum Command {
+    Publish { topic: Topic, ssz: Vec<u8>, reply: Sender<Result<(), PublishError>> },
+    Verdict { topic: Topic, id: MessageId, peer: PeerId, verdict: Verdict },
+    Blocks { peer: PeerId, wanted: Wanted, reply: BlockSender },
+    Report { peer: PeerId, reason: Reason },
+    Goodbye { peer: PeerId, reason: GoodbyeReason },
+    AskStatus(PeerId),
+    SetStatus(Status),
+    SetForks(Forks),
+    Peers(Sender<Vec<PeerInfo>>),
+    Shutdown(Sender<()>),
+}
+
+/// Who we are on the network.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Our peer id.
+    pub peer_id: PeerId,
+    /// Our record.
+    pub enr: Enr,
+    /// Where we listen, without the peer id.
+    pub listen_addrs: Vec<Multiaddr>,
+    /// What we subscribe to and keep.
+    pub metadata: MetaData,
+}
+
+/// Tells the network task what to do. No call waits for room in its mailbox: when that is full, the call fails or is
+/// dropped and counted.
+#[derive(Clone)]
+pub struct P2pHandle {
+    commands: Sender<Command>,
+    identity: Arc<Mutex<Identity>>,
+}
+
+impl P2pHandle {
+    pub(super) fn new(commands: Sender<Command>, identity: Arc<Mutex<Identity>>) -> P2pHandle {
+        P2pHandle { commands, identity }
+    }
+
+    /// Publishes the SSZ of a message. `Ok` also when we or others have published the same before.
+    pub async fn publish(&self, topic: Topic, ssz: Vec<u8>) -> Result<(), PublishError> {
+        self.ask(|reply| Command::Publish { topic, ssz, reply }).await.unwrap_or(Err(PublishError::Busy))
+    }
+
+    /// Says what validation found of a gossip message.
+    pub fn verdict(&self, topic: Topic, id: MessageId, peer: PeerId, verdict: Verdict) {
+        self.tell(Command::Verdict { topic, id, peer, verdict });
+    }
+
+    /// Asks for the blocks of `count` slots, at most [`MAX_REQUEST_BLOCKS`], from `start_slot` on. The answer is checked
+    /// for order, range and known forks; not for anything that needs the chain.
+    pub fn blocks_by_range(&self, peer: PeerId, start_slot: Slot, count: u64) -> Blocks {
+        self.blocks(peer, Wanted::Range { start_slot, count: count.min(MAX_REQUEST_BLOCKS as u64) })
+    }
+
+    /// Asks for the blocks with these roots, of which the first [`MAX_REQUEST_BLOCKS`] count. Whether a block has one of
+    /// the roots is for the caller to check: it has to compute its root anyway.
+    pub fn blocks_by_root(&self, peer: PeerId, mut roots: Vec<Hash256>) -> Blocks {
+        roots.truncate(MAX_REQUEST_BLOCKS);
+        self.blocks(peer, Wanted::Roots(roots))
+    }
+
+    fn blocks(&self, peer: PeerId, wanted: Wanted) -> Blocks {
+        let (reply, blocks) = async_channel::bounded(BLOCKS_AHEAD);
+        let command = Command::Blocks { peer, wanted, reply: reply.clone() };
+        if self.commands.try_send(command).is_err() {
+            // The queue is new and has room.
+            let _ = reply.try_send(Err(RpcError::Busy));
+        }
+        blocks
+    }
+
+    /// Punishes a peer for what the chain found.
+    pub fn report(&self, peer: PeerId, reason: Reason) {
+        self.tell(Command::Report { peer, reason });
+    }
+
+    /// Says goodbye to a peer and disconnects.
+    pub fn goodbye(&self, peer: PeerId, reason: GoodbyeReason) {
+        self.tell(Command::Goodbye { peer, reason });
+    }
+
+    /// Asks a peer where it stands now; the answer is a [`super::PeerEvent::Status`].
+    pub fn ask_status(&self, peer: PeerId) {
+        self.tell(Command::AskStatus(peer));
+    }
+
+    /// Sets where our chain stands. Its fork digest is replaced by the current one.
+    pub fn set_status(&self, status: Status) {
+        self.tell(Command::SetStatus(status));
+    }
+
+    /// The clock entered another fork: topics, record and status change, and peers must be on it.
+    pub fn set_forks(&self, forks: Forks) {
+        self.tell(Command::SetForks(forks));
+    }
+
+    /// All connected peers.
+    pub async fn peers(&self) -> Vec<PeerInfo> {
+        self.ask(Command::Peers).await.unwrap_or_default()
+    }
+
+    /// Says goodbye to all peers and ends the task. Returns within about a second.
+    pub async fn shutdown(&self) {
+        self.ask(Command::Shutdown).await;
+    }
+
+    /// Who we are.
+    pub fn identity(&self) -> Identity {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Our record.
+    pub fn local_enr(&self) -> Enr {
+        self.identity().enr
+    }
+
+    /// Our peer id.
+    pub fn peer_id(&self) -> PeerId {
+        self.identity().peer_id
+    }
+
+    /// Where we listen, without the peer id.
+    pub fn listen_addrs(&self) -> Vec<Multiaddr> {
+        self.identity().listen_addrs
+    }
+
+    fn tell(&self, command: Command) {
+        if self.commands.try_send(command).is_err() {
+            metrics::inc(&QUEUE_DROPPED, &[("queue", "p2p_commands")]);
+        }
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer): (Sender<T>, Receiver<T>) = async_channel::bounded(1);
+        self.commands.try_send(command(reply)).ok()?;
+        answer.recv().await.ok()
+    }
+}

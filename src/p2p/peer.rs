@@ -1,0 +1,118 @@
+//! What we know of one connected peer.
+
+use std::{sync::Arc, time::Instant};
+
+use libp2p::{Multiaddr, PeerId};
+
+use super::{
+    identity::Enr,
+    messages::{MetaData, Status},
+    pace::Pace,
+    protocol::Method,
+    score::Score,
+};
+
+/// Who opened the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The peer.
+    Inbound,
+    /// We.
+    Outbound,
+}
+
+impl Direction {
+    /// As the Beacon API and metrics write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Direction::Inbound => "inbound",
+            Direction::Outbound => "outbound",
+        }
+    }
+}
+
+/// How far we are with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerState {
+    /// Connected, status unknown.
+    Connecting,
+    /// Of our network.
+    Connected,
+    /// Goodbye was said.
+    Disconnecting,
+}
+
+impl PeerState {
+    /// As the Beacon API writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PeerState::Connecting => "connecting",
+            PeerState::Connected => "connected",
+            PeerState::Disconnecting => "disconnecting",
+        }
+    }
+}
+
+/// A peer as others see it.
+#[derive(Clone, Debug)]
+pub struct PeerInfo {
+    /// Who.
+    pub peer: PeerId,
+    /// The other end of the connection.
+    pub addr: Multiaddr,
+    /// Who opened it.
+    pub direction: Direction,
+    /// How far we are.
+    pub state: PeerState,
+    /// What the peer says it runs; a stranger's words without control characters.
+    pub agent: Option<String>,
+    /// 0 is unblemished, below -50 is banned.
+    pub score: f64,
+    /// Where its chain stood when it last told.
+    pub status: Option<Status>,
+    /// What it subscribes to and keeps.
+    pub metadata: Option<MetaData>,
+    /// Its record, if we have it.
+    pub enr: Option<Enr>,
+}
+
+/// A connected peer.
+pub(super) struct Peer {
+    /// Tells this connection from earlier ones of the same peer.
+    pub session: u64,
+    pub addr: Multiaddr,
+    pub direction: Direction,
+    pub state: PeerState,
+    pub agent: Option<String>,
+    pub record: Option<Enr>,
+    pub score: Score,
+    pub status: Option<Status>,
+    pub metadata: Option<MetaData>,
+    /// Requests under way to the peer, by method.
+    pub asked: [u8; Method::COUNT],
+    /// Requests of the peer under way, by method.
+    pub serving: [u8; Method::COUNT],
+    /// How fast we serve it.
+    pub pace: Arc<Pace>,
+    pub next_ping: Instant,
+    pub next_status: Instant,
+    /// When to end the connection: without a status, or after a goodbye.
+    pub leave_by: Option<Instant>,
+}
+
+impl Peer {
+    /// A copy for others.
+    pub fn info(&self, peer: PeerId, now: Instant) -> PeerInfo {
+        PeerInfo {
+            peer,
+            addr: self.addr.clone(),
+            direction: self.direction,
+            state: self.state,
+            agent: self.agent.clone(),
+            score: self.score.at(now),
+            status: self.status,
+            metadata: self.metadata.clone(),
+            enr: self.record.clone(),
+        }
+    }
+}

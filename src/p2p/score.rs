@@ -1,0 +1,171 @@
+//! A peer's score: what it did wrong counts, and is forgotten with time.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use libp2p::PeerId;
+
+/// At this score a peer is sent away and banned.
+pub const BAN_BELOW: f64 = -50.0;
+/// Half of a penalty is forgotten after this time.
+const HALF_LIFE: Duration = Duration::from_secs(600);
+/// How long a ban lasts.
+pub const BAN_TIME: Duration = Duration::from_secs(1800);
+/// Bans at once; the one that ends first makes room.
+const MAX_BANS: usize = 1024;
+
+/// Why a peer is punished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// A gossip message that did not decompress or decode.
+    GossipMalformed,
+    /// A gossip message that failed validation.
+    GossipRejected,
+    /// Gossipsub's own score for the peer fell below its last threshold.
+    GossipScore,
+    /// A request that could not be decoded.
+    RequestMalformed,
+    /// More requests at once than allowed.
+    TooManyRequests,
+    /// A response that could not be decoded, or was too long.
+    ResponseMalformed,
+    /// A block of an unknown fork, or one that was not asked for.
+    ResponseUnrelated,
+    /// A request was not answered in time.
+    Timeout,
+    /// The connection failed inside an answer, or the peer answered with an error of its own.
+    Failure,
+    /// A block that is invalid.
+    InvalidBlock,
+    /// A range of blocks that does not form a chain, or misses blocks.
+    BadRange,
+}
+
+impl Reason {
+    /// The label in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Reason::GossipMalformed => "gossip_malformed",
+            Reason::GossipRejected => "gossip_rejected",
+            Reason::GossipScore => "gossip_score",
+            Reason::RequestMalformed => "request_malformed",
+            Reason::TooManyRequests => "too_many_requests",
+            Reason::ResponseMalformed => "response_malformed",
+            Reason::ResponseUnrelated => "response_unrelated",
+            Reason::Timeout => "timeout",
+            Reason::Failure => "failure",
+            Reason::InvalidBlock => "invalid_block",
+            Reason::BadRange => "bad_range",
+        }
+    }
+
+    /// What it costs. An honest peer may be slow or unlucky often; it never sends what cannot be decoded.
+    const fn weight(self) -> f64 {
+        match self {
+            Reason::Failure => -2.0,
+            Reason::Timeout | Reason::TooManyRequests => -5.0,
+            Reason::GossipRejected | Reason::BadRange => -10.0,
+            Reason::GossipMalformed
+            | Reason::RequestMalformed
+            | Reason::ResponseMalformed
+            | Reason::ResponseUnrelated => -20.0,
+            Reason::InvalidBlock => -25.0,
+            Reason::GossipScore => BAN_BELOW,
+        }
+    }
+}
+
+/// One peer's score: zero is unblemished, below [`BAN_BELOW`] is banned.
+#[derive(Clone, Copy, Debug)]
+pub struct Score {
+    value: f64,
+    at: Instant,
+}
+
+impl Score {
+    /// Unblemished.
+    pub fn new(now: Instant) -> Score {
+        Score { value: 0.0, at: now }
+    }
+
+    /// The score at `now`, with what is forgotten by then.
+    pub fn at(&self, now: Instant) -> f64 {
+        let age = now.saturating_duration_since(self.at);
+        self.value * 0.5f64.powf(age.as_secs_f64() / HALF_LIFE.as_secs_f64())
+    }
+
+    /// Counts `reason`; returns the new score.
+    pub fn punish(&mut self, reason: Reason, now: Instant) -> f64 {
+        *self = Score { value: self.at(now) + reason.weight(), at: now };
+        self.value
+    }
+}
+
+/// Who is banned, until when.
+#[derive(Default)]
+pub struct Bans(HashMap<PeerId, Instant>);
+
+impl Bans {
+    /// Bans `peer` for [`BAN_TIME`]. Returns the peer whose ban ended early to make room.
+    pub fn add(&mut self, peer: PeerId, now: Instant) -> Option<PeerId> {
+        let full = self.0.len() >= MAX_BANS && !self.0.contains_key(&peer);
+        let evicted = full.then(|| self.0.iter().min_by_key(|(_, end)| **end).map(|(peer, _)| *peer)).flatten();
+        if let Some(evicted) = evicted {
+            self.0.remove(&evicted);
+        }
+        self.0.insert(peer, now + BAN_TIME);
+        evicted
+    }
+
+    /// Whether `peer` is banned.
+    pub fn contains(&self, peer: &PeerId) -> bool {
+        self.0.contains_key(peer)
+    }
+
+    /// Takes out the bans that have ended.
+    pub fn expire(&mut self, now: Instant) -> Vec<PeerId> {
+        self.0.extract_if(|_, end| *end <= now).map(|(peer, _)| peer).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn penalties_add_up_and_fade() {
+        let start = Instant::now();
+        let mut score = Score::new(start);
+        assert_eq!(score.punish(Reason::GossipMalformed, start), -20.0);
+        assert_eq!(score.punish(Reason::ResponseMalformed, start), -40.0);
+        assert_eq!(score.at(start + HALF_LIFE), -20.0);
+        assert!(score.punish(Reason::RequestMalformed, start) < BAN_BELOW);
+    }
+
+    #[test]
+    fn an_unlucky_peer_is_not_banned() {
+        let mut now = Instant::now();
+        let mut score = Score::new(now);
+        for _ in 0..1000 {
+            now += HALF_LIFE / 5;
+            assert!(score.punish(Reason::Timeout, now) > BAN_BELOW);
+        }
+    }
+
+    #[test]
+    fn bans_end_and_have_a_bound() {
+        let start = Instant::now();
+        let mut bans = Bans::default();
+        let first = PeerId::random();
+        bans.add(first, start);
+        for i in 1..=MAX_BANS {
+            let evicted = bans.add(PeerId::random(), start + Duration::from_millis(i as u64));
+            assert_eq!(evicted, (i == MAX_BANS).then_some(first));
+        }
+        assert!(!bans.contains(&first));
+        assert_eq!(bans.expire(start + BAN_TIME).len(), 0);
+        assert_eq!(bans.expire(start + 2 * BAN_TIME).len(), MAX_BANS);
+    }
+}

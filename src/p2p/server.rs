@@ -1,0 +1,200 @@
+//! The answering side of a request, on one stream.
+
+use std::{sync::Arc, time::Duration, time::Instant};
+
+use async_channel::Receiver;
+use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use smol::{Timer, future};
+use ssz::Decode as _;
+
+use super::{
+    client::Wanted,
+    codec::{self, CodecError, MAX_ERROR_MESSAGE},
+    messages::{BlocksByRange, Status},
+    pace::Pace,
+    protocol::{MAX_REQUEST_BLOCKS, Protocol},
+};
+use crate::types::{ForkDigest, Hash256};
+
+/// The one who answers for blocks must give each within this time.
+const PRODUCER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The slowest reader that we serve, in bytes per second.
+const MIN_BYTES_PER_SECOND: u64 = 32 * 1024;
+
+/// A response's result code.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/p2p-interface.md#responding-side>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ErrorCode {
+    /// The request is malformed or makes no sense.
+    InvalidRequest = 1,
+    /// We failed.
+    ServerError = 2,
+    /// We do not have it.
+    ResourceUnavailable = 3,
+    /// Too many requests at once. By convention of the field, not of the specification.
+    RateLimited = 139,
+}
+
+/// One piece of the answer to a request for blocks.
+#[derive(Clone, Debug)]
+pub enum ResponseChunk {
+    /// A `SignedBeaconBlock`.
+    Block {
+        /// The fork that it is of.
+        fork_digest: ForkDigest,
+        /// Its SSZ.
+        ssz: Vec<u8>,
+    },
+    /// The end, with a reason.
+    Error(ErrorCode, String),
+}
+
+/// A request, decoded.
+#[derive(Debug)]
+pub(super) enum Request {
+    Status(Status),
+    Goodbye(u64),
+    Ping(u64),
+    MetaData,
+    Blocks(Wanted),
+}
+
+/// What the service lets the stream's task answer.
+pub(super) enum Answer {
+    One(Vec<u8>),
+    Blocks { from: Receiver<ResponseChunk>, limit: usize, paces: [Arc<Pace>; 2] },
+    Error(ErrorCode, &'static str),
+}
+
+/// Reads the request to its end.
+pub(super) async fn read_request<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    protocol: Protocol,
+    limit: Duration,
+) -> Result<Request, CodecError> {
+    let body = match protocol.request_bounds() {
+        Some(bounds) => codec::read_payload(stream, bounds, limit).await?,
+        None => Vec::new(),
+    };
+    if codec::read_byte(stream, limit).await?.is_some() {
+        return Err(CodecError::Trailing);
+    }
+    decode(protocol, &body)
+}
+
+fn decode(protocol: Protocol, body: &[u8]) -> Result<Request, CodecError> {
+    let request = match protocol {
+        Protocol::StatusV1 => Status::from_v1_bytes(body).map(Request::Status),
+        Protocol::StatusV2 => Status::from_ssz_bytes(body).map(Request::Status),
+        Protocol::GoodbyeV1 => u64::from_ssz_bytes(body).map(Request::Goodbye),
+        Protocol::PingV1 => u64::from_ssz_bytes(body).map(Request::Ping),
+        Protocol::MetaDataV2 | Protocol::MetaDataV3 => Ok(Request::MetaData),
+        Protocol::BlocksByRangeV2 => BlocksByRange::from_ssz_bytes(body).map(range),
+        Protocol::BlocksByRootV2 => {
+            Vec::<Hash256>::from_ssz_bytes(body).map(|roots| Request::Blocks(Wanted::Roots(roots)))
+        }
+    };
+    request.map_err(|e| CodecError::Ssz(format!("{e:?}")))
+}
+
+/// We serve what we may of a range that is too long. Steps were abolished; who asks for one gets the first block.
+fn range(request: BlocksByRange) -> Request {
+    let count = if request.step == 1 { request.count.min(MAX_REQUEST_BLOCKS as u64) } else { request.count.min(1) };
+    Request::Blocks(Wanted::Range { start_slot: request.start_slot, count })
+}
+
+/// Writes the answer and closes the stream. `Ok(code)`: the code of an error that was sent.
+pub(super) async fn write_answer<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    answer: Answer,
+    limit: Duration,
+) -> Result<Option<ErrorCode>, CodecError> {
+    let code = match answer {
+        Answer::One(ssz) => {
+            write_chunk(stream, None, &ssz, limit).await?;
+            None
+        }
+        Answer::Error(code, text) => {
+            write_error(stream, code, text, limit).await?;
+            Some(code)
+        }
+        Answer::Blocks { from, limit: blocks, paces } => write_blocks(stream, from, blocks, &paces, limit).await?,
+    };
+    codec::within(limit, async { Ok(stream.close().await?) }).await?;
+    Ok(code)
+}
+
+/// One block in memory at a time: the next is taken when the last has been written.
+async fn write_blocks<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    from: Receiver<ResponseChunk>,
+    blocks: usize,
+    paces: &[Arc<Pace>],
+    limit: Duration,
+) -> Result<Option<ErrorCode>, CodecError> {
+    for _ in 0..blocks {
+        let (code, text) = match next(&from).await {
+            None => return Ok(None),
+            Some(ResponseChunk::Block { fork_digest, ssz }) => {
+                let now = Instant::now();
+                let wait = paces.iter().map(|pace| pace.take(ssz.len(), now)).max().unwrap_or_default();
+                if !wait.is_zero() {
+                    Timer::after(wait).await;
+                }
+                write_chunk(stream, Some(fork_digest), &ssz, limit).await?;
+                continue;
+            }
+            Some(ResponseChunk::Error(code, text)) => (code, text),
+        };
+        write_error(stream, code, &text, limit).await?;
+        return Ok(Some(code));
+    }
+    Ok(None)
+}
+
+/// The next chunk, `None` at the end; a producer that is silent has failed.
+async fn next(from: &Receiver<ResponseChunk>) -> Option<ResponseChunk> {
+    let late = async {
+        Timer::after(PRODUCER_TIMEOUT).await;
+        Some(ResponseChunk::Error(ErrorCode::ServerError, "no answer in time".into()))
+    };
+    future::or(async { from.recv().await.ok() }, late).await
+}
+
+async fn write_chunk<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    fork: Option<ForkDigest>,
+    ssz: &[u8],
+    limit: Duration,
+) -> Result<(), CodecError> {
+    let mut head = vec![0];
+    head.extend(fork.iter().flat_map(|digest| digest.0));
+    let body = codec::encode_payload(ssz);
+    let limit = limit + Duration::from_secs(body.len() as u64 / MIN_BYTES_PER_SECOND);
+    write(stream, &head, &body, limit).await
+}
+
+async fn write_error<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    code: ErrorCode,
+    text: &str,
+    limit: Duration,
+) -> Result<(), CodecError> {
+    let words = &text.as_bytes()[..text.len().min(MAX_ERROR_MESSAGE)];
+    write(stream, &[code as u8], &codec::encode_payload(words), limit).await
+}
+
+async fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    head: &[u8],
+    body: &[u8],
+    limit: Duration,
+) -> Result<(), CodecError> {
+    codec::within(limit, async {
+        stream.write_all(head).await?;
+        stream.write_all(body).await?;
+        Ok(stream.flush().await?)
+    })
+    .await
+}

@@ -1,0 +1,246 @@
+//! The network task: owns the swarm, the peers and the bans; handles one event at a time.
+
+mod connections;
+mod gossip;
+mod inbound;
+mod outbound;
+mod setup;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use async_channel::{Receiver, Sender};
+use futures::StreamExt as _;
+use libp2p::{
+    PeerId, Swarm, allow_block_list, connection_limits, identify,
+    swarm::{NetworkBehaviour, SwarmEvent},
+};
+use smol::{Timer, future};
+use tracing::debug;
+
+use super::{
+    codec::CodecError,
+    config::{Forks, P2pConfig},
+    dialer::Dialer,
+    events::{Outputs, PeerEvent},
+    gossip::Gossip,
+    handle::{Command, Identity},
+    identity::NodeKey,
+    messages::{GoodbyeReason, MetaData, Status},
+    pace::Pace,
+    peer::{Direction, Peer},
+    protocol::{Method, Protocol},
+    rpc_error::RpcError,
+    score::{BAN_BELOW, Bans, Reason},
+    server::{Answer, ErrorCode, Request},
+    streams::{self, RequestId},
+};
+use crate::metrics::{self, PEERS, PEERS_PUNISHED, QUEUE_DROPPED};
+
+pub use setup::start;
+
+/// How often timers of peers are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// Outcomes of requests that wait for this task; senders wait when it is full.
+const OUTCOMES: usize = 64;
+/// What saying goodbye may take.
+const GOODBYE_TIME: Duration = Duration::from_secs(1);
+
+/// What the swarm does for us.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    streams: streams::Behaviour,
+    identify: identify::Behaviour,
+    gossip: Gossip,
+}
+
+/// What the tasks of single requests tell this task.
+enum Outcome {
+    /// Our request ended.
+    Answered { peer: PeerId, session: u64, method: Method, result: Result<Reply, RpcError> },
+    /// A peer's request was read; the answer is what the request's task waits for.
+    Asked {
+        peer: PeerId,
+        session: u64,
+        protocol: Protocol,
+        request: Result<Request, CodecError>,
+        answer: Sender<Answer>,
+    },
+    /// A peer's request was answered.
+    Served { peer: PeerId, session: u64, protocol: Protocol, result: Result<Option<ErrorCode>, CodecError> },
+    /// A refusal was written.
+    Refused,
+}
+
+/// A peer's answer to a request of this task.
+enum Reply {
+    Status(Status),
+    Pong(u64),
+    MetaData(MetaData),
+    Nothing,
+}
+
+/// The one thing that the task does next.
+#[allow(clippy::large_enum_variant)] // lives for one turn of the loop, on the stack
+enum Turn {
+    Swarm(SwarmEvent<BehaviourEvent>),
+    Command(Command),
+    Outcome(Outcome),
+    Tick,
+    /// All handles are gone.
+    Closed,
+}
+
+/// The task's state.
+pub(super) struct Service {
+    swarm: Swarm<Behaviour>,
+    key: NodeKey,
+    config: P2pConfig,
+    forks: Arc<Forks>,
+    status: Status,
+    metadata: MetaData,
+    /// Shared with the handles.
+    identity: Arc<Mutex<Identity>>,
+    commands: Receiver<Command>,
+    outcomes: Receiver<Outcome>,
+    outcome_sender: Sender<Outcome>,
+    out: Outputs,
+    peers: HashMap<PeerId, Peer>,
+    opening: HashMap<RequestId, outbound::Opening>,
+    next_id: u64,
+    bans: Bans,
+    dialer: Dialer,
+    /// How fast all peers together are served.
+    pace: Arc<Pace>,
+    /// Refusals that are being written.
+    refusing: usize,
+    /// When to stop, and who waits for it.
+    stopping: Option<(Instant, Sender<()>)>,
+}
+
+impl Service {
+    /// Runs until told to stop, or until all handles are gone.
+    pub async fn run(mut self) {
+        let mut tick = Timer::interval(TICK);
+        loop {
+            match self.next_turn(&mut tick).await {
+                Turn::Swarm(event) => self.on_swarm(event),
+                Turn::Command(command) => self.on_command(command),
+                Turn::Outcome(outcome) => self.on_outcome(outcome),
+                Turn::Tick => self.on_tick(Instant::now()),
+                Turn::Closed => return,
+            }
+            if let Some((deadline, done)) = &self.stopping
+                && (self.peers.is_empty() || *deadline <= Instant::now())
+            {
+                let _ = done.try_send(());
+                return;
+            }
+        }
+    }
+
+    async fn next_turn(&mut self, tick: &mut Timer) -> Turn {
+        let Service { swarm, commands, outcomes, .. } = self;
+        let swarm = async { Turn::Swarm(swarm.select_next_some().await) };
+        let command = async { commands.recv().await.map_or(Turn::Closed, Turn::Command) };
+        let outcome = async { outcomes.recv().await.map_or(Turn::Closed, Turn::Outcome) };
+        let tick = async {
+            tick.next().await;
+            Turn::Tick
+        };
+        // In random order: no source can starve another.
+        future::race(future::race(swarm, command), future::race(outcome, tick)).await
+    }
+
+    fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Streams(event)) => self.on_stream(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.on_identify(event),
+            SwarmEvent::Behaviour(_) => {}
+            other => self.on_connection(other),
+        }
+    }
+
+    fn on_stream(&mut self, event: streams::Event) {
+        match event {
+            streams::Event::Inbound { peer, stream, protocol } => self.on_inbound_stream(peer, stream, &protocol),
+            streams::Event::Opened { id, result } => self.on_opened(id, result),
+        }
+    }
+
+    fn on_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered { peer, session, method, result } => self.on_answered(peer, session, method, result),
+            Outcome::Asked { peer, session, protocol, request, answer } => {
+                self.on_asked(peer, session, protocol, request, answer);
+            }
+            Outcome::Served { peer, session, protocol, result } => self.on_served(peer, session, protocol, result),
+            Outcome::Refused => self.on_refused(),
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Publish { topic, ssz, reply } => {
+                let _ = reply.try_send(self.publish(topic, ssz));
+            }
+            Command::Verdict { topic, id, peer, verdict } => self.judge(topic, &id, peer, verdict),
+            Command::Blocks { peer, wanted, reply } => self.ask_blocks(peer, wanted, reply),
+            Command::Report { peer, reason } => self.punish(peer, reason),
+            Command::Goodbye { peer, reason } => self.leave(peer, reason),
+            Command::AskStatus(peer) => self.ask_status(peer),
+            Command::SetStatus(status) => self.status = Status { fork_digest: self.forks.current, ..status },
+            Command::SetForks(forks) => self.set_forks(forks),
+            Command::Peers(reply) => {
+                let now = Instant::now();
+                let _ = reply.try_send(self.peers.iter().map(|(id, peer)| peer.info(*id, now)).collect());
+            }
+            Command::Shutdown(reply) => self.stop(reply),
+        }
+    }
+
+    /// Counts a penalty; a peer whose score is too low is sent away and banned.
+    fn punish(&mut self, id: PeerId, reason: Reason) {
+        let now = Instant::now();
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        metrics::inc(&PEERS_PUNISHED, &[("reason", reason.label())]);
+        let score = peer.score.punish(reason, now);
+        debug!(peer = %id, reason = reason.label(), score, "peer punished");
+        self.swarm.behaviour_mut().gossip.set_application_score(&id, score);
+        if score <= BAN_BELOW && !self.bans.contains(&id) {
+            self.ban(id, now);
+        }
+    }
+
+    fn tell_of_peer(&mut self, event: PeerEvent) {
+        if self.out.peers.try_send(event).is_err() {
+            metrics::inc(&QUEUE_DROPPED, &[("queue", "p2p_peers")]);
+        }
+    }
+
+    fn count_peers(&self) {
+        for direction in [Direction::Inbound, Direction::Outbound] {
+            let count = self.peers.values().filter(|peer| peer.direction == direction).count();
+            metrics::set(&PEERS, &[("direction", direction.as_str())], count as f64);
+        }
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn stop(&mut self, done: Sender<()>) {
+        let everyone: Vec<PeerId> = self.peers.keys().copied().collect();
+        for peer in everyone {
+            self.leave(peer, GoodbyeReason::Shutdown);
+        }
+        self.stopping = Some((Instant::now() + GOODBYE_TIME, done));
+    }
+}

@@ -1,0 +1,238 @@
+//! Peers that come and go.
+
+use std::{sync::Arc, time::Instant};
+
+use libp2p::{PeerId, core::ConnectedPoint, identify, swarm::DialError, swarm::SwarmEvent};
+use tracing::{debug, info, warn};
+
+use super::{BehaviourEvent, GOODBYE_TIME, Service};
+use crate::{
+    metrics::{self, DIALS, PEERS_BANNED},
+    p2p::{
+        client::printable,
+        events::PeerEvent,
+        gossip::GRAYLIST_SCORE,
+        messages::{GoodbyeReason, Status},
+        pace::Pace,
+        peer::{Direction, Peer, PeerState},
+        score::{Reason, Score},
+        service::outbound::Call,
+    },
+};
+
+/// The dialler sends its status at once; after this many response timeouts without one, we ask, and later give up.
+const STATUS_PATIENCE: u32 = 3;
+/// The longest agent name that we keep.
+const MAX_AGENT: usize = 128;
+
+impl Service {
+    pub(super) fn on_connection(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        let now = Instant::now();
+        match event {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, num_established, .. } => {
+                let record = self.dialer.connected(connection_id, peer_id).and_then(|address| address.record.clone());
+                if endpoint.is_dialer() {
+                    metrics::inc(&DIALS, &[("result", "connected")]);
+                }
+                if num_established.get() == 1 {
+                    self.on_new_peer(peer_id, &endpoint, now);
+                }
+                if let Some(peer) = self.peers.get_mut(&peer_id)
+                    && record.is_some()
+                {
+                    peer.record = record;
+                }
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
+                debug!(peer = %peer_id, ?cause, "disconnected");
+                self.on_lost_peer(peer_id, now);
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                metrics::inc(&DIALS, &[("result", "failed")]);
+                if let DialError::WrongPeerId { obtained, .. } = &error {
+                    warn!(expected = ?peer_id, %obtained, "another peer answers at this address; is the boot node's record old?");
+                }
+                debug!(peer = ?peer_id, %error, "dial failed");
+                self.dialer.failed(connection_id, now);
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                warn!("cannot accept connections: {error}. If files are short, raise the limit of open files");
+            }
+            SwarmEvent::IncomingConnectionError { error, .. } => debug!(%error, "incoming connection failed"),
+            _ => {}
+        }
+    }
+
+    fn on_new_peer(&mut self, id: PeerId, endpoint: &ConnectedPoint, now: Instant) {
+        let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
+        let patience = self.config.response_timeout;
+        let peer = Peer {
+            session: self.new_id(),
+            addr: endpoint.get_remote_address().clone(),
+            direction,
+            state: PeerState::Connecting,
+            agent: None,
+            record: None,
+            score: Score::new(now),
+            status: None,
+            metadata: None,
+            asked: Default::default(),
+            serving: Default::default(),
+            pace: Arc::new(Pace::new(self.config.serve_bytes_per_second)),
+            next_ping: now + self.config.ping_interval,
+            next_status: now + patience,
+            leave_by: Some(now + STATUS_PATIENCE * patience),
+        };
+        self.peers.insert(id, peer);
+        self.count_peers();
+        if self.stopping.is_some() {
+            return self.leave(id, GoodbyeReason::Shutdown);
+        }
+        if direction == Direction::Outbound {
+            self.ask_status(id);
+        }
+    }
+
+    fn on_lost_peer(&mut self, id: PeerId, now: Instant) {
+        self.fail_openings(|opening| opening.peer == id);
+        let known = self.peers.remove(&id).is_some_and(|peer| peer.status.is_some());
+        if known {
+            self.tell_of_peer(PeerEvent::Disconnected { peer: id });
+        }
+        self.dialer.lost(&id, now);
+        self.count_peers();
+    }
+
+    pub(super) fn on_identify(&mut self, event: identify::Event) {
+        if let identify::Event::Received { peer_id, info, .. } = event
+            && let Some(peer) = self.peers.get_mut(&peer_id)
+        {
+            let agent: String = info.agent_version.chars().take(MAX_AGENT).collect();
+            peer.agent = Some(printable(agent.as_bytes()));
+        }
+    }
+
+    /// A peer told where it stands, as an answer or of its own.
+    pub(super) fn on_status(&mut self, id: PeerId, status: Status) {
+        let now = Instant::now();
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.next_status = now + self.config.status_interval;
+        if peer.state == PeerState::Disconnecting {
+            return;
+        }
+        if status.fork_digest != self.forks.current {
+            info!(peer = %id, theirs = %status.fork_digest, ours = %self.forks.current, "peer is on another network or fork");
+            self.dialer.useless(&id);
+            return self.leave(id, GoodbyeReason::IrrelevantNetwork);
+        }
+        let first = peer.status.replace(status).is_none();
+        if first {
+            peer.state = PeerState::Connected;
+            peer.leave_by = None;
+            self.dialer.proved(&id);
+            self.call(id, Call::MetaData);
+            self.tell_of_peer(PeerEvent::Connected { peer: id, status });
+        } else {
+            self.tell_of_peer(PeerEvent::Status { peer: id, status });
+        }
+    }
+
+    /// Says goodbye; the connection ends when it was heard, or soon.
+    pub(super) fn leave(&mut self, id: PeerId, reason: GoodbyeReason) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.state == PeerState::Disconnecting {
+            return;
+        }
+        debug!(peer = %id, ?reason, "saying goodbye");
+        peer.state = PeerState::Disconnecting;
+        peer.leave_by = Some(Instant::now() + GOODBYE_TIME);
+        self.call(id, Call::Goodbye(reason));
+    }
+
+    /// Ends the connections to a peer now.
+    pub(super) fn disconnect(&mut self, id: PeerId) {
+        if self.bans.contains(&id) {
+            self.swarm.behaviour_mut().blocked.block_peer(id);
+        }
+        // An error means that it is not connected.
+        let _ = self.swarm.disconnect_peer_id(id);
+    }
+
+    /// Sends a peer away for a while.
+    pub(super) fn ban(&mut self, id: PeerId, now: Instant) {
+        info!(peer = %id, "peer banned for a while");
+        metrics::inc(&PEERS_BANNED, &[]);
+        if let Some(evicted) = self.bans.add(id, now) {
+            self.swarm.behaviour_mut().blocked.unblock_peer(evicted);
+        }
+        self.dialer.useless(&id);
+        self.leave(id, GoodbyeReason::Banned);
+    }
+
+    /// Everything that time brings about.
+    pub(super) fn on_tick(&mut self, now: Instant) {
+        for id in self.bans.expire(now) {
+            self.swarm.behaviour_mut().blocked.unblock_peer(id);
+        }
+        if self.stopping.is_none() {
+            self.dial_due(now);
+        }
+        let limit = self.config.response_timeout;
+        self.fail_openings(|opening| opening.since + limit <= now);
+        let ids: Vec<PeerId> = self.peers.keys().copied().collect();
+        for id in ids {
+            self.tick_peer(id, now);
+        }
+    }
+
+    fn dial_due(&mut self, now: Instant) {
+        for opts in self.dialer.due(now) {
+            let (id, peer) = (opts.connection_id(), opts.get_peer_id());
+            match self.swarm.dial(opts) {
+                Ok(()) => {}
+                Err(DialError::DialPeerConditionFalse(_)) if peer.is_some_and(|p| self.swarm.is_connected(&p)) => {
+                    peer.map(|peer| self.dialer.connected(id, peer).is_some());
+                }
+                Err(error) => {
+                    debug!(?peer, %error, "cannot dial");
+                    self.dialer.failed(id, now);
+                }
+            }
+        }
+    }
+
+    fn tick_peer(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.leave_by.is_some_and(|at| at <= now) {
+            // A peer that never told its status gets a goodbye first.
+            return match peer.state {
+                PeerState::Connecting => self.leave(id, GoodbyeReason::Fault),
+                _ => self.disconnect(id),
+            };
+        }
+        if peer.state == PeerState::Disconnecting {
+            return;
+        }
+        if peer.next_ping <= now && peer.state == PeerState::Connected {
+            peer.next_ping = now + self.config.ping_interval;
+            let seq = self.metadata.seq_number;
+            self.call(id, Call::Ping(seq));
+        }
+        if self.peers.get(&id).is_some_and(|peer| peer.next_status <= now) {
+            self.ask_status(id);
+        }
+        let gossip_score = self.swarm.behaviour().gossip.peer_score(&id);
+        if gossip_score.is_some_and(|score| score < GRAYLIST_SCORE) {
+            self.punish(id, Reason::GossipScore);
+        }
+        self.refresh_application_score(id, now);
+    }
+
+    /// Gossipsub's copy of our score fades as ours does.
+    fn refresh_application_score(&mut self, id: PeerId, now: Instant) {
+        let Some(score) = self.peers.get(&id).map(|peer| peer.score.at(now)) else { return };
+        if score < 0.0 {
+            self.swarm.behaviour_mut().gossip.set_application_score(&id, score);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Our requests to peers.
+
+use std::{sync::Arc, time::Instant};
+
+use libp2p::{PeerId, Stream, StreamProtocol};
+use smol::future;
+use ssz::{Decode as _, Encode as _};
+
+use super::{Outcome, Reply, Service};
+use crate::{
+    metrics::{self, REQUESTS_SENT},
+    p2p::{
+        client::{self, BlockSender, Wanted},
+        config::Forks,
+        messages::{BlocksByRange, GoodbyeReason, MetaData, Status},
+        peer::PeerState,
+        protocol::{Method, Protocol},
+        rpc_error::RpcError,
+        streams::{OpenError, RequestId},
+    },
+};
+
+/// `MAX_CONCURRENT_REQUESTS`, each way.
+pub(super) const MAX_CONCURRENT_REQUESTS: u8 = 2;
+
+/// A request to a peer.
+pub(super) enum Call {
+    Status,
+    Ping(u64),
+    MetaData,
+    Goodbye(GoodbyeReason),
+    Blocks { wanted: Wanted, reply: BlockSender },
+}
+
+impl Call {
+    fn method(&self) -> Method {
+        match self {
+            Call::Status => Method::Status,
+            Call::Ping(_) => Method::Ping,
+            Call::MetaData => Method::MetaData,
+            Call::Goodbye(_) => Method::Goodbye,
+            Call::Blocks { wanted: Wanted::Range { .. }, .. } => Method::BlocksByRange,
+            Call::Blocks { wanted: Wanted::Roots(_), .. } => Method::BlocksByRoot,
+        }
+    }
+
+    /// Tells who waits for blocks that there will be none.
+    fn fail(&self, error: &RpcError) {
+        if let Call::Blocks { reply, .. } = self {
+            // Nothing was sent before, so there is room.
+            let _ = reply.try_send(Err(error.clone()));
+        }
+    }
+}
+
+/// A request whose stream is not open yet.
+pub(super) struct Opening {
+    pub peer: PeerId,
+    pub since: Instant,
+    session: u64,
+    call: Call,
+}
+
+/// What a request's task needs.
+struct Context {
+    forks: Arc<Forks>,
+    status: Status,
+    limit: std::time::Duration,
+}
+
+impl Service {
+    pub(super) fn ask_status(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.next_status = Instant::now() + self.config.status_interval;
+            self.call(id, Call::Status);
+        }
+    }
+
+    pub(super) fn ask_blocks(&mut self, id: PeerId, wanted: Wanted, reply: BlockSender) {
+        let call = Call::Blocks { wanted, reply };
+        match self.peers.get(&id).map(|peer| peer.state) {
+            Some(PeerState::Connected) => self.call(id, call),
+            _ => call.fail(&RpcError::NotConnected),
+        }
+    }
+
+    /// Begins a request. Its end is an [`Outcome::Answered`].
+    pub(super) fn call(&mut self, id: PeerId, call: Call) {
+        let method = call.method();
+        let Some(peer) = self.peers.get_mut(&id) else { return call.fail(&RpcError::NotConnected) };
+        let asked = &mut peer.asked[method as usize];
+        if *asked >= MAX_CONCURRENT_REQUESTS {
+            return call.fail(&RpcError::Busy);
+        }
+        *asked += 1;
+        let session = peer.session;
+        let request = self.new_id();
+        let protocols = method.protocols().iter().map(|protocol| protocol.id()).collect();
+        self.swarm.behaviour_mut().streams.open(id, request, protocols);
+        self.opening.insert(request, Opening { peer: id, since: Instant::now(), session, call });
+    }
+
+    /// Gives up requests whose stream did not open.
+    pub(super) fn fail_openings(&mut self, which: impl Fn(&Opening) -> bool) {
+        let failed: Vec<Opening> =
+            self.opening.extract_if(|_, opening| which(opening)).map(|(_, opening)| opening).collect();
+        for opening in failed {
+            let connected = self.peers.get(&opening.peer).is_some_and(|peer| peer.session == opening.session);
+            let error = if connected { RpcError::Timeout } else { RpcError::NotConnected };
+            self.on_unopened(&opening, error);
+        }
+    }
+
+    fn on_unopened(&mut self, opening: &Opening, error: RpcError) {
+        opening.call.fail(&error);
+        self.on_answered(opening.peer, opening.session, opening.call.method(), Err(error));
+    }
+
+    pub(super) fn on_opened(&mut self, id: RequestId, result: Result<(Stream, StreamProtocol), OpenError>) {
+        // Without an entry it was given up; dropping the stream resets it.
+        let Some(opening) = self.opening.remove(&id) else { return };
+        let (stream, protocol) = match result {
+            Ok((stream, id)) => match Protocol::from_id(&id) {
+                Some(protocol) => (stream, protocol),
+                None => return self.on_unopened(&opening, RpcError::Unsupported),
+            },
+            Err(error) => return self.on_unopened(&opening, error.into()),
+        };
+        let Opening { peer, session, call, .. } = opening;
+        let context = Context { forks: self.forks.clone(), status: self.status, limit: self.config.response_timeout };
+        let outcomes = self.outcome_sender.clone();
+        let method = call.method();
+        smol::spawn(async move {
+            let result = run(stream, protocol, call, context).await;
+            let _ = outcomes.send(Outcome::Answered { peer, session, method, result }).await;
+        })
+        .detach();
+    }
+
+    /// A request of ours ended, well or not.
+    pub(super) fn on_answered(&mut self, id: PeerId, session: u64, method: Method, result: Result<Reply, RpcError>) {
+        let label = result.as_ref().map_or_else(RpcError::label, |_| "ok");
+        metrics::inc(&REQUESTS_SENT, &[("method", method.label()), ("result", label)]);
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.session == session) else { return };
+        let asked = &mut peer.asked[method as usize];
+        *asked = asked.saturating_sub(1);
+        if method == Method::Goodbye {
+            return self.disconnect(id);
+        }
+        match result {
+            Ok(Reply::Status(status)) => self.on_status(id, status),
+            Ok(Reply::Pong(seq)) => self.on_sequence_number(id, seq),
+            Ok(Reply::MetaData(metadata)) => peer.metadata = Some(metadata),
+            Ok(Reply::Nothing) => {}
+            Err(error) => {
+                tracing::debug!(peer = %id, method = method.label(), %error, "request failed");
+                let hopeless = method == Method::Status && peer.status.is_none();
+                if let Some(reason) = error.reason() {
+                    self.punish(id, reason);
+                }
+                if hopeless {
+                    self.leave(id, GoodbyeReason::Fault);
+                }
+            }
+        }
+    }
+
+    /// A peer told the version of its metadata; a newer one is fetched.
+    pub(super) fn on_sequence_number(&mut self, id: PeerId, seq: u64) {
+        let known = self.peers.get(&id).and_then(|peer| peer.metadata.as_ref()).map(|metadata| metadata.seq_number);
+        if known.is_none_or(|known| known < seq) {
+            self.call(id, Call::MetaData);
+        }
+    }
+}
+
+/// Runs one request on its stream.
+async fn run(mut stream: Stream, protocol: Protocol, call: Call, context: Context) -> Result<Reply, RpcError> {
+    let limit = context.limit;
+    let body = body(protocol, &call, &context.status);
+    match call {
+        Call::Blocks { wanted, reply } => {
+            let work = async {
+                client::ask(&mut stream, body.as_deref(), limit).await?;
+                client::read_blocks(&mut stream, protocol, &wanted, &context.forks, limit, &reply).await
+            };
+            let result = work.await;
+            if let Err(error) = &result {
+                hand_over_error(&reply, error.clone(), limit).await;
+            }
+            result.map(|()| Reply::Nothing)
+        }
+        _ => {
+            client::ask(&mut stream, body.as_deref(), limit).await?;
+            let ssz = client::read_one(&mut stream, protocol, limit).await?;
+            decode(protocol, &ssz)
+        }
+    }
+}
+
+/// The asker may not have taken the blocks before yet.
+async fn hand_over_error(reply: &BlockSender, error: RpcError, limit: std::time::Duration) {
+    let late = async {
+        smol::Timer::after(limit).await;
+    };
+    let send = async {
+        let _ = reply.send(Err(error)).await;
+    };
+    future::or(send, late).await;
+}
+
+fn body(protocol: Protocol, call: &Call, status: &Status) -> Option<Vec<u8>> {
+    match call {
+        Call::Status if protocol == Protocol::StatusV1 => Some(status.to_v1_bytes()),
+        Call::Status => Some(status.as_ssz_bytes()),
+        Call::Ping(seq) => Some(seq.as_ssz_bytes()),
+        Call::MetaData => None,
+        Call::Goodbye(reason) => Some((*reason as u64).as_ssz_bytes()),
+        Call::Blocks { wanted: Wanted::Range { start_slot, count }, .. } => {
+            Some(BlocksByRange { start_slot: *start_slot, count: *count, step: 1 }.as_ssz_bytes())
+        }
+        Call::Blocks { wanted: Wanted::Roots(roots), .. } => Some(roots.as_ssz_bytes()),
+    }
+}
+
+fn decode(protocol: Protocol, ssz: &[u8]) -> Result<Reply, RpcError> {
+    let reply = match protocol {
+        Protocol::StatusV1 => Status::from_v1_bytes(ssz).map(Reply::Status),
+        Protocol::StatusV2 => Status::from_ssz_bytes(ssz).map(Reply::Status),
+        Protocol::PingV1 => u64::from_ssz_bytes(ssz).map(Reply::Pong),
+        Protocol::MetaDataV2 => MetaData::from_v2_bytes(ssz).map(Reply::MetaData),
+        Protocol::MetaDataV3 => MetaData::from_ssz_bytes(ssz).map(Reply::MetaData),
+        Protocol::GoodbyeV1 | Protocol::BlocksByRangeV2 | Protocol::BlocksByRootV2 => Ok(Reply::Nothing),
+    };
+    reply.map_err(|e| RpcError::Malformed(format!("{e:?}")))
+}

@@ -1,0 +1,182 @@
+//! From a configuration to a running task.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt as _;
+use libp2p::{
+    Multiaddr, Swarm, allow_block_list,
+    connection_limits::{self, ConnectionLimits},
+    identify,
+    swarm::SwarmEvent,
+};
+use tracing::info;
+
+use super::{Behaviour, OUTCOMES, Service};
+use crate::p2p::{
+    address,
+    config::{Forks, P2pConfig, P2pError},
+    dialer::Dialer,
+    events::{self, P2pEvents},
+    gossip::{self, topic_score_params},
+    handle::{COMMANDS, Identity, P2pHandle},
+    identity::NodeKey,
+    messages::{MetaData, Status},
+    pace::Pace,
+    protocol::Protocol,
+    score::Bans,
+    streams,
+    tcp::{to_multiaddr, to_socket_addr},
+    topic::Topic,
+    transport,
+};
+
+/// Handshakes at once that others began. Each may last 20 s.
+const MAX_PENDING_INCOMING: u32 = 16;
+/// Both sides may dial at the same moment; one connection of the two would do.
+const MAX_CONNECTIONS_PER_PEER: u32 = 2;
+/// Peers to stay connected to. More is a mistake in a script.
+const MAX_BOOT_NODES: usize = 128;
+/// All peers together are served at this multiple of what one is.
+const SERVE_ALL_FACTOR: u64 = 4;
+
+/// Starts the network task and listens. Fails when the key, a boot node or a port is unusable.
+pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError> {
+    if config.boot_nodes.len() > MAX_BOOT_NODES {
+        return Err(P2pError::Setup(format!("more than {MAX_BOOT_NODES} boot nodes")));
+    }
+    let boot_nodes = config.boot_nodes.iter().map(|item| address::parse(item)).collect::<Result<Vec<_>, _>>()?;
+    let key = NodeKey::load_or_create(&config.key_file)?;
+    let mut swarm = swarm(&key, &config)?;
+    let listen_addrs = listen(&mut swarm, &config.listen).await?;
+
+    let metadata = MetaData { custody_group_count: config.custody_group_count, ..MetaData::default() };
+    let enr = key.record(&reachable(&config, &listen_addrs), &config.forks, &metadata)?;
+    info!(peer = %key.peer_id(), %enr, "listening on {listen_addrs:?}");
+    let identity = Identity { peer_id: key.peer_id(), enr, listen_addrs, metadata: metadata.clone() };
+    let identity = Arc::new(Mutex::new(identity));
+
+    let (out, events) = events::queues();
+    let (command_sender, commands) = async_channel::bounded(COMMANDS);
+    let (outcome_sender, outcomes) = async_channel::bounded(OUTCOMES);
+    let mut service = Service {
+        swarm,
+        key,
+        forks: Arc::new(config.forks.clone()),
+        status: Status { fork_digest: config.forks.current, ..config.status },
+        metadata,
+        identity: identity.clone(),
+        commands,
+        outcomes,
+        outcome_sender,
+        out,
+        peers: HashMap::new(),
+        opening: HashMap::new(),
+        next_id: 0,
+        bans: Bans::default(),
+        dialer: Dialer::new(boot_nodes, Instant::now()),
+        pace: Arc::new(Pace::new(config.serve_bytes_per_second.saturating_mul(SERVE_ALL_FACTOR))),
+        refusing: 0,
+        stopping: None,
+        config,
+    };
+    service.subscribe()?;
+    service.count_peers();
+    smol::spawn(service.run()).detach();
+    Ok((P2pHandle::new(command_sender, identity), events))
+}
+
+fn swarm(key: &NodeKey, config: &P2pConfig) -> Result<Swarm<Behaviour>, P2pError> {
+    let max_peers = u32::try_from(config.max_peers).unwrap_or(u32::MAX);
+    // Those who come leave a quarter of the places to those that we choose.
+    let limits = ConnectionLimits::default()
+        .with_max_pending_incoming(Some(MAX_PENDING_INCOMING))
+        .with_max_established(Some(max_peers))
+        .with_max_established_incoming(Some((max_peers - max_peers / 4).max(1)))
+        .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER));
+    let agent = format!("hornero/{}", env!("CARGO_PKG_VERSION"));
+    let identify =
+        identify::Config::new("eth2/1.0.0".into(), key.libp2p().public()).with_agent_version(agent).with_cache_size(0);
+    let behaviour = Behaviour {
+        limits: connection_limits::Behaviour::new(limits),
+        blocked: allow_block_list::Behaviour::default(),
+        streams: streams::Behaviour::new(Protocol::ALL.map(Protocol::id).to_vec()),
+        identify: identify::Behaviour::new(identify),
+        gossip: gossip::build(config.seen_ttl)?,
+    };
+    let transport = transport::build(key.libp2p(), config.muxers)?;
+    let swarm_config = libp2p::swarm::Config::with_executor(|task| smol::spawn(task).detach())
+        .with_idle_connection_timeout(Duration::from_secs(60));
+    Ok(Swarm::new(transport, behaviour, key.peer_id(), swarm_config))
+}
+
+/// Listens on all sockets and returns the addresses, with the ports that were chosen.
+async fn listen(swarm: &mut Swarm<Behaviour>, sockets: &[SocketAddr]) -> Result<Vec<Multiaddr>, P2pError> {
+    for addr in sockets {
+        swarm
+            .listen_on(to_multiaddr(*addr))
+            .map_err(|e| P2pError::Listen { addr: *addr, reason: system_reason(&e) })?;
+    }
+    let mut addrs = Vec::new();
+    while addrs.len() < sockets.len() {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            addrs.push(address);
+        }
+    }
+    Ok(addrs)
+}
+
+fn system_reason(error: &libp2p::TransportError<std::io::Error>) -> String {
+    match error {
+        libp2p::TransportError::Other(e) => e.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// The sockets for our record: what we listen on, with the external address where we listen on all.
+fn reachable(config: &P2pConfig, listen_addrs: &[Multiaddr]) -> Vec<SocketAddr> {
+    let external = |ip: IpAddr| config.external_ip.filter(|external| external.is_ipv4() == ip.is_ipv4());
+    listen_addrs
+        .iter()
+        .filter_map(to_socket_addr)
+        .filter_map(|socket| {
+            let own = (!socket.ip().is_unspecified()).then_some(socket.ip());
+            Some(SocketAddr::new(external(socket.ip()).or(own)?, socket.port()))
+        })
+        .collect()
+}
+
+impl Service {
+    /// Subscribes to the current fork's topics.
+    fn subscribe(&mut self) -> Result<(), P2pError> {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        for topic in Topic::ALL.map(|topic| topic.on(self.forks.current)) {
+            gossip.set_topic_params(topic.clone(), topic_score_params()).map_err(|e| P2pError::Setup(e.into()))?;
+            gossip.subscribe(&topic).map_err(|e| P2pError::Setup(format!("gossip: {e}")))?;
+        }
+        Ok(())
+    }
+
+    /// Moves to another fork: topics, status and record.
+    pub(super) fn set_forks(&mut self, forks: Forks) {
+        let old = std::mem::replace(&mut self.forks, Arc::new(forks));
+        self.status.fork_digest = self.forks.current;
+        if old.current != self.forks.current {
+            for topic in Topic::ALL {
+                self.swarm.behaviour_mut().gossip.unsubscribe(&topic.on(old.current));
+            }
+            if let Err(e) = self.subscribe() {
+                tracing::error!("{e}");
+            }
+        }
+        let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.key.record(&reachable(&self.config, &identity.listen_addrs), &self.forks, &self.metadata) {
+            Ok(enr) => identity.enr = enr,
+            Err(e) => tracing::error!("{e}"),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use super::*;
+use crate::types::{AggregateAndProof, Attestation, SignedAggregateAndProof};
+
+fn aggregate(aggregator_index: u64) -> SignedAggregateAndProof {
+    let aggregate = Attestation {
+        aggregation_bits: ssz_types::BitList::with_capacity(8).unwrap(),
+        data: Default::default(),
+        signature: Default::default(),
+        committee_bits: BitVector::default(),
+    };
+    let message = AggregateAndProof { aggregator_index, aggregate, selection_proof: Default::default() };
+    SignedAggregateAndProof { message, signature: Default::default() }
+}
+
+async fn exchange(muxers: Muxers) {
+    let (first, second) = pair(|config| config.muxers = muxers).await;
+    let sent = block(12, 200_000);
+    publish(&first, Topic::BeaconBlock, sent.as_ssz_bytes()).await;
+    let got = next(&second.events.gossip_blocks).await;
+    assert_eq!(*got.block, sent);
+    assert_eq!(got.peer, first.handle.peer_id());
+    let sent = aggregate(3);
+    publish(&second, Topic::BeaconAggregateAndProof, sent.as_ssz_bytes()).await;
+    assert_eq!(*next(&first.events.gossip_aggregates).await.aggregate, sent);
+}
+
+#[test]
+fn a_block_and_an_aggregate_cross_a_yamux_connection() {
+    smol::block_on(exchange(Muxers::Yamux));
+}
+
+#[test]
+fn a_block_and_an_aggregate_cross_an_mplex_connection() {
+    smol::block_on(exchange(Muxers::Mplex));
+}
+
+#[test]
+fn only_what_is_accepted_goes_on() {
+    smol::block_on(async {
+        let middle = node().await;
+        let first = node_connected_to(&[&middle]).await;
+        let last = node_connected_to(&[&middle]).await;
+        next(&middle.events.peers).await;
+        next(&middle.events.peers).await;
+        for (slot, verdict) in [(1, Verdict::Ignore), (2, Verdict::Reject), (3, Verdict::Accept)] {
+            publish(&first, Topic::BeaconBlock, block(slot, 10).as_ssz_bytes()).await;
+            let got = next(&middle.events.gossip_blocks).await;
+            assert_eq!(got.block.message.slot, slot);
+            middle.handle.verdict(Topic::BeaconBlock, got.id, got.peer, verdict);
+        }
+        assert_eq!(next(&last.events.gossip_blocks).await.block.message.slot, 3);
+        assert!(last.events.gossip_blocks.is_empty());
+        // The rejected block cost its sender something, and the others nothing.
+        let score = |peer: PeerId, all: &[PeerInfo]| all.iter().find(|info| info.peer == peer).unwrap().score;
+        let peers = middle.handle.peers().await;
+        assert!(score(first.handle.peer_id(), &peers) < 0.0);
+        assert_eq!(score(last.handle.peer_id(), &peers), 0.0);
+    });
+}
+
+#[test]
+fn full_queues_drop_the_newest_block_and_the_oldest_aggregate() {
+    smol::block_on(async {
+        let (first, second) = pair(|_| ()).await;
+        let blocks = events::GOSSIP_BLOCKS as u64;
+        let aggregates = events::GOSSIP_AGGREGATES as u64;
+        for slot in 0..=blocks {
+            publish(&first, Topic::BeaconBlock, block(slot, 1).as_ssz_bytes()).await;
+        }
+        for index in 0..=aggregates {
+            publish(&first, Topic::BeaconAggregateAndProof, aggregate(index).as_ssz_bytes()).await;
+            // Not faster than gossipsub's own send queue.
+            if index % 50 == 0 {
+                eventually(async || second.events.gossip_aggregates.len() as u64 >= index.min(aggregates)).await;
+            }
+        }
+        let last = async || second.events.gossip_aggregates.is_full();
+        eventually(last).await;
+        eventually(async || {
+            let queue = &second.events.gossip_aggregates;
+            queue.try_recv().is_ok_and(|first| first.aggregate.message.aggregator_index > 0)
+        })
+        .await;
+        assert_eq!(second.events.gossip_blocks.len() as u64, blocks);
+        for slot in 0..blocks {
+            assert_eq!(next(&second.events.gossip_blocks).await.block.message.slot, slot);
+        }
+    });
+}
+
+#[test]
+fn topics_follow_the_fork() {
+    smol::block_on(async {
+        let (first, second) = pair(|_| ()).await;
+        let forks = Forks::only(ForkDigest::from([9, 9, 9, 9]), Version::default());
+        let before = first.handle.local_enr();
+        first.handle.set_forks(forks.clone());
+        second.handle.set_forks(forks);
+        publish(&first, Topic::BeaconBlock, block(5, 10).as_ssz_bytes()).await;
+        assert_eq!(next(&second.events.gossip_blocks).await.block.message.slot, 5);
+        let after = first.handle.local_enr();
+        assert!(after.seq() > before.seq());
+        assert_ne!(after.get_raw_rlp("eth2"), before.get_raw_rlp("eth2"));
+    });
+}
