@@ -31,7 +31,10 @@ use std::{
     io::{self, Write},
     ops::Range,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ssz::{Decode, Encode};
@@ -71,11 +74,15 @@ pub struct Database {
 
 struct Inner {
     path: PathBuf,
+    /// Bytes of the disk that must stay free.
+    reserve: u64,
     index: Index,
     blocks: Segments,
     states: StateFiles,
     /// Held by who changes blocks and their index entries.
     write: Mutex<()>,
+    /// Whether a change of the index failed.
+    index_failed: AtomicBool,
     /// Held by who writes a state or a snapshot: one at a time, and blocks need not wait for it.
     write_state: Mutex<()>,
 }
@@ -125,6 +132,10 @@ impl Database {
     pub fn put_blocks(&self, blocks: &[(Hash256, &SignedBeaconBlock)]) -> Result<(), DbError> {
         let inner = &self.inner;
         let _guard = inner.write();
+        if inner.index_failed.load(Ordering::Relaxed) {
+            return Err(DbError::ReadOnly);
+        }
+        files::check_space(&inner.path, inner.reserve)?;
         let mut entries: Vec<(Hash256, BlockEntry)> = Vec::with_capacity(blocks.len());
         let mut append = inner.blocks.append();
         for (root, block) in blocks {
@@ -140,8 +151,10 @@ impl Database {
         }
         let ends = append.new_ends();
         append.commit()?;
-        inner.index.put_blocks(&entries)?;
-        inner.index.flush()?;
+        let indexed = inner.index.put_blocks(&entries).and_then(|()| inner.index.flush());
+        // sled does not recover from a failed write: without this, every further try would make the segment longer.
+        inner.index_failed.store(indexed.is_err(), Ordering::Relaxed);
+        indexed?;
         // Not flushed: should these be lost, the next opening reads a little more than it needs to.
         ends.iter().try_for_each(|(id, end)| inner.index.set_mark(*id, *end))
     }
@@ -222,7 +235,7 @@ impl Database {
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), DbError> {
         let _guard = self.inner.write_state();
-        self.inner.states.write(slot, &root, write)?;
+        self.inner.states.write(slot, &root, self.inner.reserve, write)?;
         self.inner.index.put_state(&root, slot)?;
         self.inner.index.flush()
     }
@@ -243,6 +256,7 @@ impl Database {
     /// Replaces the fork-choice snapshot: after a crash there is the old one or the new one.
     pub fn put_snapshot(&self, content: &[u8]) -> Result<(), DbError> {
         let _guard = self.inner.write_state();
+        files::check_space(&self.inner.path, self.inner.reserve)?;
         snapshot::write(&self.inner.path.join(SNAPSHOT_FILE), content)
     }
 

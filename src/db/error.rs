@@ -53,9 +53,29 @@ pub enum DbError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Too little room is left to write anything, except to prune.
+    #[error(
+        "the disk of {} has {} MiB left and {} MiB must stay free: make room, blocks are not stored until then",
+        path.display(),
+        left >> 20,
+        reserve >> 20
+    )]
+    DiskFull {
+        /// The data directory.
+        path: PathBuf,
+        /// Free bytes.
+        left: u64,
+        /// Bytes that must stay free.
+        reserve: u64,
+    },
     /// The index refused.
-    #[error("the index of the database failed: {0}; if this comes again, start over with an empty --datadir")]
+    #[error("the index of the database failed: {0}{advice}", advice = index_advice(.0))]
     Index(#[from] sled::Error),
+    /// The index failed earlier, and takes no more changes until the directory is opened again.
+    #[error(
+        "the database only reads since its index failed: see the earlier error, check the disk, and start hornero again"
+    )]
+    ReadOnly,
     /// What was read is not what was written. Other records are not affected.
     #[error("{} is damaged at byte {offset}: {reason}", file.display())]
     Corrupt {
@@ -84,6 +104,16 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ". Free some space on this disk and start again",
         io::ErrorKind::PermissionDenied => ". The user that runs hornero must own the data directory",
         io::ErrorKind::ReadOnlyFilesystem => ". The disk is mounted read-only; a failing SD card does that too",
+        _ => "",
+    }
+}
+
+fn index_advice(error: &sled::Error) -> &'static str {
+    match error {
+        sled::Error::Io(e) => advice(e),
+        sled::Error::Corruption { .. } => {
+            ". Remove its folder `index`: blocks and states are found again, the rest is not"
+        }
         _ => "",
     }
 }

@@ -26,6 +26,15 @@ pub(super) fn sync_file(file: &File, path: &Path) -> Result<(), DbError> {
     result
 }
 
+/// Refuses to go on when less than `reserve` bytes are free on the disk of `dir`.
+pub(super) fn check_space(dir: &Path, reserve: u64) -> Result<(), DbError> {
+    let left = fs2::available_space(dir).doing("read the free space of", dir)?;
+    if left < reserve {
+        return Err(DbError::DiskFull { path: dir.to_path_buf(), left, reserve });
+    }
+    Ok(())
+}
+
 /// Writes `path` through a temporary neighbour: readers see the old file or the new one, also after a crash.
 /// Returns the file's length.
 pub(super) fn replace(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> Result<u64, DbError> {

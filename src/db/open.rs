@@ -27,12 +27,18 @@ pub struct DbConfig {
     pub network: Network,
     /// How long a lock is waited for that another process holds. A node that was told to stop needs a few seconds.
     pub lock_wait: Duration,
+    /// Bytes that must stay free on the disk. sled does not recover from a full disk before it is opened again, and even
+    /// pruning needs some room.
+    pub reserve: u64,
 }
 
+/// Room for the index to grow by some hundred thousand blocks and to be rewritten.
+const DEFAULT_RESERVE: u64 = 128 << 20;
+
 impl DbConfig {
-    /// For `network`, waiting 30 s for a lock.
+    /// For `network`, waiting 30 s for a lock and leaving 128 MiB of the disk free.
     pub fn new(network: Network) -> DbConfig {
-        DbConfig { network, lock_wait: Duration::from_secs(30) }
+        DbConfig { network, lock_wait: Duration::from_secs(30), reserve: DEFAULT_RESERVE }
     }
 }
 
@@ -72,10 +78,12 @@ impl Database {
         files::list_finished(path)?;
         let inner = Inner {
             path: path.to_path_buf(),
+            reserve: config.reserve,
             index,
             blocks: Segments::open(&path.join(BLOCKS_DIR), Kind::Block)?,
             states: StateFiles::open(&path.join(STATES_DIR))?,
             write: Default::default(),
+            index_failed: Default::default(),
             write_state: Default::default(),
         };
         let mut report = OpenReport { index_opened_after: waited, ..OpenReport::default() };

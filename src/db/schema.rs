@@ -34,7 +34,7 @@ impl SegmentId {
     pub(super) fn from_file_name(name: &str) -> Option<SegmentId> {
         let (range, part) = name.strip_suffix(".seg")?.split_once('-')?;
         let id = SegmentId { range: range.parse().ok()?, part: part.parse().ok()? };
-        (id.file_name() == name).then_some(id)
+        (id.file_name() == name && id.range <= range_of(Slot::MAX)).then_some(id)
     }
 
     pub(super) fn key(self) -> [u8; 12] {

@@ -88,8 +88,9 @@ impl Segments {
     /// Deletes a file and says how long it was.
     pub(super) fn remove(&self, id: SegmentId) -> Result<u64, DbError> {
         let mut ends = self.ends();
-        self.handles.forget(id);
+        // In this order: a reader that comes in between can only get the old file, and that is forgotten.
         files::remove(&self.path(id))?;
+        self.handles.forget(id);
         Ok(ends.remove(&id).unwrap_or(0))
     }
 
@@ -222,8 +223,8 @@ impl Drop for Append<'_> {
                 warn!("could not undo an unfinished write to {}", self.segments.path(growing.id).display());
             }
             if growing.is_new {
-                self.segments.handles.forget(growing.id);
                 let _ = fs::remove_file(self.segments.path(growing.id));
+                self.segments.handles.forget(growing.id);
             }
         }
     }

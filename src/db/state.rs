@@ -18,6 +18,8 @@ use crate::types::{Hash256, Slot};
 /// Length of the state (8 bytes), [`TRAILER_MAGIC`] (4), CRC-32 of these (4).
 const TRAILER_LEN: u64 = 16;
 const TRAILER_MAGIC: [u8; 4] = *b"HrS1";
+/// Bytes of a state between two looks at the free space of the disk.
+const SPACE_CHECK: u64 = 8 << 20;
 const EXTENSION: &str = "ssz_snappy";
 
 /// The directory of states.
@@ -40,10 +42,13 @@ impl StateFiles {
         &self,
         slot: Slot,
         root: &Hash256,
+        reserve: u64,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), DbError> {
+        files::check_space(&self.dir, reserve)?;
         files::replace(&self.path(slot, root), |file| {
-            let mut counted = Counted { inner: FrameEncoder::new(BufWriter::new(file)), len: 0 };
+            let inner = FrameEncoder::new(BufWriter::new(file));
+            let mut counted = Counted { inner, len: 0, dir: &self.dir, reserve };
             write(&mut counted)?;
             let len = counted.len;
             let mut file = counted.inner.into_inner().map_err(|e| e.into_error())?;
@@ -127,16 +132,23 @@ fn read_trailer(file: &mut File, path: &Path) -> Result<(u64, u64), DbError> {
     Ok((frames, len))
 }
 
-/// Counts what passes through.
-struct Counted<W> {
+/// Counts what passes through, and stops before the disk is full: a state is large enough to take the room that the index
+/// needs meanwhile.
+struct Counted<'a, W> {
     inner: W,
     len: u64,
+    dir: &'a Path,
+    reserve: u64,
 }
 
-impl<W: Write> Write for Counted<W> {
+impl<W: Write> Write for Counted<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
+        let before = self.len;
         self.len += written as u64;
+        if before / SPACE_CHECK != self.len / SPACE_CHECK && fs2::available_space(self.dir)? < self.reserve {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "too little of the disk is left"));
+        }
         Ok(written)
     }
 

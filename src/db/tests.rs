@@ -12,7 +12,7 @@ use super::{sample, *};
 fn config(name: &str) -> DbConfig {
     let network = Network { genesis_validators_root: Hash256::repeat_byte(7), config_name: name.to_owned() };
     // Dropping sled's handle gives the lock back a moment later.
-    DbConfig { network, lock_wait: Duration::from_secs(10) }
+    DbConfig { network, lock_wait: Duration::from_secs(10), reserve: 1 << 20 }
 }
 
 fn open(path: &Path) -> (Database, OpenReport) {

@@ -220,3 +220,19 @@ fn a_full_disk_is_said_and_reading_goes_on() {
     db.close().unwrap();
     open_clean(dir.path());
 }
+
+#[test]
+fn writing_stops_before_the_disk_is_full() {
+    let (dir, _, _) = three_blocks();
+    // No disk has that much left.
+    let full = DbConfig { reserve: u64::MAX, ..config("test") };
+    let (db, report) = Database::open(dir.path(), &full).unwrap();
+    assert!(report.is_clean());
+    let block = sample::block(5000, 4, 300);
+    let error = db.put_blocks(&[(root(4), &block)]).expect_err("refused");
+    assert!(matches!(error, DbError::DiskFull { .. }) && error.to_string().contains("make room"), "{error}");
+    assert!(matches!(db.put_snapshot(b"x"), Err(DbError::DiskFull { .. })));
+    assert!(matches!(db.put_state(root(1), 1, |_| Ok(())), Err(DbError::DiskFull { .. })));
+    assert!(db.block(root(2)).unwrap().is_some());
+    assert_eq!(db.prune_before(2048, &[]).unwrap().blocks, 3, "pruning makes room");
+}
