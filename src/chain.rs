@@ -1,1 +1,196 @@
 //! The chain's tasks: clock, store, block import, pending blocks, sync, pools.
+//!
+//! | task | owns | is told by |
+//! |---|---|---|
+//! | blocks | the queue of blocks; starts one block task for each | the network, pending, the API |
+//! | store | the fork-choice store; publishes the [`Snapshot`] | block tasks, aggregates, the clock |
+//! | pending | orphans, and the roots of their parents | block tasks, store |
+//! | aggregates | gossiped aggregates that wait for their batch | the network |
+//! | sync | peers' statuses, ranges of blocks | the network |
+//! | serve | answers to peers' requests | the network |
+//! | recorder | what is written behind the chain: canonical index, states, fork choice, pruning | store |
+//!
+//! What all of them share is in `Shared`, which never changes but for the published snapshot and a few bounded sets.
+//! `.send().await` goes downstream only: network, block, database, store. Upstream nobody waits.
+
+mod clock;
+mod error;
+mod events;
+mod execution;
+mod handle;
+mod limits;
+pub mod network;
+mod snapshot;
+mod states;
+
+use std::{
+    pin::Pin,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use arc_swap::ArcSwap;
+use async_channel::Sender;
+
+use crate::{
+    crypto::{PubkeyCache, compute_fork_digest},
+    db::Database,
+    metrics::{self, QUEUE_DROPPED},
+    types::{Attestation, BeaconState, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock},
+};
+pub use clock::Clock;
+pub use error::{BlockError, StartError, TaskError};
+pub use events::ChainEvent;
+use events::Subscribers;
+pub use execution::{ExecutionCommand, PayloadStatus};
+pub use handle::ChainHandle;
+pub use limits::Capacities;
+use network::{GossipId, NetworkCommand, Peer, Status};
+pub use snapshot::{BlockInfo, KnownBlocks, Snapshot};
+
+/// Where a block came from.
+#[derive(Clone, Debug)]
+pub enum BlockSource {
+    /// Gossip; a verdict is due.
+    Gossip(GossipId),
+    /// A peer, which was asked for its root.
+    ByRoot(Peer),
+    /// A peer, which was asked for its range.
+    ByRange(Peer),
+    /// Our own database: its parent has come, or the node starts again.
+    Stored,
+    /// A validator, over the API or in this process: it is published too.
+    Api,
+}
+
+/// A block on its way to a block task.
+pub(crate) struct BlockWork {
+    pub block: Arc<SignedBeaconBlock>,
+    pub source: BlockSource,
+    /// In milliseconds since 1970.
+    pub received_ms: u64,
+    /// Who waits for the result.
+    pub reply: Option<Sender<Result<Hash256, BlockError>>>,
+}
+
+/// What every task has at hand.
+pub(crate) struct Shared {
+    pub config: Arc<Config>,
+    pub genesis_validators_root: Hash256,
+    pub clock: Clock,
+    pub db: Database,
+    pub keys: Arc<PubkeyCache>,
+    pub capacities: Capacities,
+    pub snapshot: ArcSwap<Snapshot>,
+    pub subscribers: Subscribers,
+    /// Whether ranges are being fetched.
+    pub is_syncing: AtomicBool,
+    pub network: Sender<NetworkCommand>,
+    pub execution: Option<Sender<ExecutionCommand>>,
+    /// Verified aggregates go here too, for the blocks that we propose.
+    pub attestation_pool: Option<Sender<Arc<Attestation>>>,
+    pub work: Sender<BlockWork>,
+}
+
+impl Shared {
+    /// Tells the network, or counts what could not be told.
+    pub fn tell_network(&self, command: NetworkCommand) {
+        if self.network.try_send(command).is_err() {
+            metrics::inc(&QUEUE_DROPPED, &[("queue", "network_commands")]);
+        }
+    }
+
+    /// The digest of an epoch's fork.
+    pub fn fork_digest(&self, epoch: Epoch) -> ForkDigest {
+        let blobs =
+            (self.config.fork_name(epoch) == Some(ForkName::Fulu)).then(|| self.config.get_blob_parameters(epoch));
+        let version = self.config.fork_version(epoch);
+        compute_fork_digest(version, self.genesis_validators_root, blobs.map(|b| (b.epoch, b.max_blobs_per_block)))
+    }
+
+    /// The post-state of a block, if it is in memory.
+    pub async fn state(&self, block_root: Hash256) -> Option<Arc<BeaconState>> {
+        self.snapshot.load().state(&block_root)
+    }
+
+    /// Where our chain stands. Before the first finality the finalized root is zero, as peers expect it.
+    pub fn status(&self, snapshot: &Snapshot) -> Status {
+        let finalized = snapshot.finalized;
+        Status {
+            fork_digest: self.fork_digest(self.clock.epoch()),
+            finalized_root: if finalized.epoch == 0 { Hash256::ZERO } else { finalized.root },
+            finalized_epoch: finalized.epoch,
+            head_root: snapshot.head_root,
+            head_slot: snapshot.head_slot,
+            earliest_available_slot: snapshot.earliest_slot,
+        }
+    }
+}
+
+/// The ends of the chain's queues that the network feeds. Feeding them may wait: that is downstream.
+#[derive(Clone)]
+pub struct ChainInputs {
+    /// Gossiped blocks.
+    pub gossip_blocks: Sender<network::GossipBlock>,
+    /// Gossiped aggregates.
+    pub gossip_aggregates: Sender<network::GossipAggregate>,
+    /// Peers' requests.
+    pub requests: Sender<network::InboundRequest>,
+    /// News of peers.
+    pub peers: Sender<network::PeerEvent>,
+}
+
+/// What a task is while it runs.
+pub type TaskFuture = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send>>;
+
+/// A task for `node` to supervise. It ends well only when the chain is shut down.
+pub struct ChainTask {
+    /// For logs.
+    pub name: &'static str,
+    /// Whether it can be started again after it failed or panicked. If not, the node has to be restarted: systemd does it.
+    pub restartable: bool,
+    /// Starts it; may be called again if it is restartable.
+    pub start: Box<dyn Fn() -> TaskFuture + Send + Sync>,
+}
+
+/// A chain that is ready: its tasks run as soon as somebody starts them.
+pub struct Chain {
+    /// For everybody.
+    pub handle: ChainHandle,
+    /// For the network.
+    pub inputs: ChainInputs,
+    /// For the supervisor.
+    pub tasks: Vec<ChainTask>,
+}
+
+/// Where the chain starts.
+pub enum Start {
+    /// From a trusted state and its block, in an empty data directory.
+    Checkpoint {
+        /// The state after the block.
+        state: Box<BeaconState>,
+        /// The block.
+        block: Box<SignedBeaconBlock>,
+    },
+    /// From what the data directory has.
+    Resume,
+}
+
+/// What the chain needs to start.
+pub struct ChainConfig {
+    /// The network's configuration.
+    pub config: Arc<Config>,
+    /// The data directory.
+    pub db: Database,
+    /// Where to start.
+    pub start: Start,
+    /// Tests give one that they move by hand; otherwise it is made from the state's genesis time.
+    pub clock: Option<Clock>,
+    /// Where what we want of the network goes.
+    pub network: Sender<NetworkCommand>,
+    /// The execution client or its stand-in. Without one, payloads are taken as valid and the log says so.
+    pub execution: Option<Sender<ExecutionCommand>>,
+    /// Where verified aggregates go besides the fork choice; dropped when full.
+    pub attestation_pool: Option<Sender<Arc<Attestation>>>,
+    /// How much each queue holds.
+    pub capacities: Capacities,
+}

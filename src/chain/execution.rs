@@ -1,0 +1,40 @@
+//! What the chain asks of the execution client, or of its stand-in. `node` connects the two.
+
+use std::sync::Arc;
+
+use async_channel::Sender;
+
+use crate::types::{Hash256, SignedBeaconBlock};
+
+/// What the execution client says of a payload.
+/// <https://github.com/ethereum/execution-apis/blob/main/src/engine/paris.md#payload-validation>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayloadStatus {
+    /// Valid.
+    Valid,
+    /// Invalid, with the client's words. The block is invalid.
+    Invalid(String),
+    /// It does not know yet: the block is imported optimistically.
+    Syncing,
+}
+
+/// A request to the execution client.
+#[derive(Clone, Debug)]
+pub enum ExecutionCommand {
+    /// Judge a block's payload. A reply that never comes counts as [`PayloadStatus::Syncing`].
+    NewPayload {
+        /// The block.
+        block: Arc<SignedBeaconBlock>,
+        /// One answer.
+        reply: Sender<PayloadStatus>,
+    },
+    /// The head has changed. Only the latest counts.
+    ForkchoiceUpdated {
+        /// Hash of the head's payload.
+        head: Hash256,
+        /// Hash of the justified block's payload.
+        safe: Hash256,
+        /// Hash of the finalized block's payload.
+        finalized: Hash256,
+    },
+}

@@ -1,0 +1,114 @@
+//! How the API, the validators and the node talk to the chain.
+
+use std::sync::Arc;
+
+use async_channel::Receiver;
+
+use super::{
+    BlockSource, BlockWork, Clock, Shared, Snapshot,
+    error::BlockError,
+    events::ChainEvent,
+    network::{NetworkCommand, Publication, Status},
+};
+use crate::{
+    db::Database,
+    types::{BeaconState, Config, Hash256, SignedBeaconBlock, Slot},
+};
+
+/// The chain's tasks, from outside. Clones share them.
+#[derive(Clone)]
+pub struct ChainHandle {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl ChainHandle {
+    /// The chain at this moment. Cheap.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot.load_full()
+    }
+
+    /// The data directory.
+    pub fn database(&self) -> &Database {
+        &self.shared.db
+    }
+
+    /// The network's configuration.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.shared.config
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Root of the genesis state's validators.
+    pub fn genesis_validators_root(&self) -> Hash256 {
+        self.shared.genesis_validators_root
+    }
+
+    /// Genesis, in seconds since 1970.
+    pub fn genesis_time(&self) -> u64 {
+        self.shared.clock.genesis_ms() / 1000
+    }
+
+    /// Where our chain stands, as peers are told.
+    pub fn status(&self) -> Status {
+        self.shared.status(&self.snapshot())
+    }
+
+    /// Blocks without children, with their slots.
+    pub fn heads(&self) -> Vec<(Hash256, Slot)> {
+        self.snapshot().heads()
+    }
+
+    /// Events from now on; who is slow loses some. The queue is closed from the start when there are too many listeners.
+    pub fn subscribe(&self) -> Receiver<ChainEvent> {
+        self.shared.subscribers.add(self.shared.capacities.events)
+    }
+
+    /// Imports a block, and returns its root when it is in the fork-choice store; also if it was there before. One that
+    /// comes from here ([`BlockSource::Api`]) is published as soon as the checks of gossip are passed.
+    pub async fn import_block(
+        &self,
+        block: Arc<SignedBeaconBlock>,
+        source: BlockSource,
+    ) -> Result<Hash256, BlockError> {
+        let (reply, answer) = async_channel::bounded(1);
+        let work = BlockWork { block, source, received_ms: self.shared.clock.now_ms(), reply: Some(reply) };
+        let gone = || BlockError::Internal("the block task has ended; the node is stopping".into());
+        self.shared.work.send(work).await.map_err(|_| gone())?;
+        answer.recv().await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Gossips something of our own. Nothing tells whether anybody heard it.
+    pub fn publish(&self, publication: Publication) {
+        self.shared.tell_network(NetworkCommand::Publish(publication));
+    }
+
+    /// The post-state of a block that descends from the finalized one, or that is stored; rebuilt by replay when it is not
+    /// in memory. Hashed, with the shufflings of its epoch.
+    pub async fn state_by_block_root(&self, root: Hash256) -> Option<Arc<BeaconState>> {
+        self.shared.state(root).await
+    }
+
+    /// The state with this root, if it is the post-state of such a block.
+    pub async fn state_by_root(&self, state_root: Hash256) -> Option<Arc<BeaconState>> {
+        let snapshot = self.snapshot();
+        if snapshot.head_state_root == state_root {
+            return Some(snapshot.head_state.clone());
+        }
+        let (root, _) = snapshot.blocks.iter().find(|(_, info)| info.state_root == state_root)?;
+        self.state_by_block_root(*root).await
+    }
+
+    /// The post-state of the canonical chain's last block at or before `slot`, which must not be after the head's... unless
+    /// it is at most the clock's, when it is the head's own. It is not advanced to `slot`.
+    pub async fn state_at_slot(&self, slot: Slot) -> Option<Arc<BeaconState>> {
+        let snapshot = self.snapshot();
+        if slot >= snapshot.head_slot {
+            return (slot <= snapshot.slot).then(|| snapshot.head_state.clone());
+        }
+        self.state_by_block_root(snapshot.ancestor(snapshot.head_root, slot)?).await
+    }
+}

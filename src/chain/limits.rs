@@ -1,0 +1,127 @@
+//! Every limit of the chain's tasks, with its reason.
+
+use std::num::NonZero;
+
+/// Aggregates and their like that wait for a batch of signatures; a slot brings up to 1,024 of them, and a board that
+/// can't keep up is better served by the newest.
+pub const AGGREGATES_WAITING: usize = 1024;
+/// Aggregates verified in one batch: three signatures each. Larger batches hardly gain, and delay the first verdict.
+pub const AGGREGATES_PER_BATCH: usize = 64;
+/// Post-states kept besides the anchors: a fork, a late block and the blocks of some slots. Each costs what it does not
+/// share with its neighbours, some 6 MB at mainnet's size.
+pub const RECENT_STATES: usize = 16;
+/// States at epoch boundaries kept, so that the next justified and finalized ones are at hand: the current epoch's, the
+/// two before, and one of another branch.
+pub const BOUNDARY_STATES: usize = 4;
+/// States rebuilt by replay that are kept: who asks for one asks again.
+pub const REBUILT_STATES: usize = 2;
+/// Roots of invalid blocks that are remembered: a peer must not make us run a bad block twice.
+pub const INVALID_ROOTS: usize = 512;
+/// Remembered pairs of slot and proposer whose block was seen: some epochs of blocks, with room for equivocations.
+pub const SEEN_PROPOSALS: usize = 1024;
+/// Remembered pairs of epoch and aggregator: two epochs of mainnet's 16 aggregators in each of 64 committees.
+pub const SEEN_AGGREGATORS: usize = 1 << 17;
+/// Remembered sets of bits of aggregates: two epochs of committees, a few each.
+pub const SEEN_AGGREGATES: usize = 1 << 13;
+/// Orphans whose parents we look for. The blocks themselves are in the database.
+pub const MAX_ORPHANS: usize = 96;
+/// Parent roots that we look for.
+pub const MAX_MISSING: usize = 1024;
+/// Parent roots asked for in one request.
+pub const ROOTS_PER_REQUEST: usize = 16;
+/// A chain of unknown parents that is deeper is the work of range sync. Also how far a gossiped block may be ahead of the
+/// head before we stop collecting orphans.
+pub const MAX_ORPHAN_DEPTH: u64 = 64;
+/// The pending task looks for parents this often, not when an orphan arrives: the parent is mostly on its way.
+pub const PENDING_INTERVAL_MS: u64 = 500;
+/// Times that a parent is asked for, the pauses doubling from half a second: about two minutes in all.
+pub const PARENT_ATTEMPTS: u32 = 8;
+/// Peers that are remembered as sources of an orphan.
+pub const SOURCES_PER_ROOT: usize = 4;
+/// Peers whose status we keep; the network holds no more connections than this.
+pub const MAX_PEERS: usize = 256;
+/// Slots of a range sync request. A batch of mainnet's blocks is some 3 MB.
+pub const BATCH_SLOTS: u64 = 32;
+/// Batches that are fetched ahead of the one being imported.
+pub const BATCH_WINDOW: usize = 3;
+/// Times that a batch is asked for, each time of another peer if there is one.
+pub const BATCH_ATTEMPTS: u32 = 6;
+/// A peer must be this many slots ahead of our head before we fetch ranges; less comes by gossip and by parent roots.
+pub const SYNC_GAP_SLOTS: u64 = 8;
+/// How long a peer may take for the next block of an answer before we ask another; its own limits are the network's.
+pub const ANSWER_TIMEOUT_MS: u64 = 15_000;
+/// Answers to peers' requests that run at once; the rest wait in their queue.
+pub const ANSWERS_AT_ONCE: usize = 4;
+/// Those who may listen to events at once.
+pub const MAX_SUBSCRIBERS: usize = 64;
+/// Replayed blocks in one rebuild of a state: the longest way from a stored state, which is written every
+/// [`STATE_EVERY_EPOCHS`] epochs, in weeks without finality.
+pub const MAX_REPLAY: usize = 1 << 16;
+/// States written to disk are this many finalized epochs apart, because each is some 150 MB at mainnet's size, and a
+/// memory card does not live long. Small states are written at each finality.
+pub const STATE_EVERY_EPOCHS: u64 = 32;
+/// States up to this many bytes are written at each finality.
+pub const SMALL_STATE: usize = 4 << 20;
+
+/// How many messages each queue holds. A test runs the chain with all of them 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacities {
+    /// Gossiped blocks on their way to a block task. Few, because the network's own queue holds the rest and blocks are
+    /// large.
+    pub gossip_blocks: usize,
+    /// Gossiped aggregates on their way to the batch.
+    pub gossip_aggregates: usize,
+    /// Peers' requests.
+    pub requests: usize,
+    /// News of peers.
+    pub peers: usize,
+    /// Blocks that were asked for by root, freed orphans, and blocks of validators.
+    pub blocks: usize,
+    /// Messages to the store task.
+    pub store: usize,
+    /// Messages to the pending task.
+    pub pending: usize,
+    /// Block tasks at once.
+    pub block_tasks: usize,
+    /// Events of one subscriber.
+    pub events: usize,
+    /// Blocks of one answer that wait for us.
+    pub answer: usize,
+}
+
+impl Default for Capacities {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Capacities {
+            gossip_blocks: 4,
+            gossip_aggregates: 64,
+            requests: 16,
+            peers: 256,
+            blocks: 64,
+            store: 256,
+            pending: 256,
+            // One core is left for the network and the store task.
+            block_tasks: (cores - 1).max(1),
+            events: 128,
+            answer: 2,
+        }
+    }
+}
+
+impl Capacities {
+    /// Everything 1: shows any place where tasks wait for each other.
+    pub fn ones() -> Self {
+        Capacities {
+            gossip_blocks: 1,
+            gossip_aggregates: 1,
+            requests: 1,
+            peers: 1,
+            blocks: 1,
+            store: 1,
+            pending: 1,
+            block_tasks: 1,
+            events: 1,
+            answer: 1,
+        }
+    }
+}
