@@ -3,6 +3,7 @@
 mod attestation;
 mod basic;
 mod block;
+mod block_contents;
 mod config;
 mod data_column;
 mod execution;
@@ -19,6 +20,7 @@ mod validators;
 pub use attestation::*;
 pub use basic::*;
 pub use block::*;
+pub use block_contents::*;
 pub use config::{BlobParameters, Config, ConfigError, ENRForkID};
 pub use data_column::*;
 pub use execution::*;

@@ -226,9 +226,11 @@ impl Config {
         Ok(())
     }
 
-    /// The fork that `epoch` is in; `None` before Electra, which this program does not know.
+    /// The fork that `epoch` is in; `None` for one that this program does not know: before Electra, or from Gloas on.
     pub fn fork_name(&self, epoch: Epoch) -> Option<ForkName> {
-        if epoch >= self.fulu_fork_epoch {
+        if epoch >= self.gloas_fork_epoch {
+            None
+        } else if epoch >= self.fulu_fork_epoch {
             Some(ForkName::Fulu)
         } else if epoch >= self.electra_fork_epoch {
             Some(ForkName::Electra)
@@ -240,6 +242,7 @@ impl Config {
     /// The version of the fork that `epoch` is in. Spec: `compute_fork_version`.
     pub fn fork_version(&self, epoch: Epoch) -> Version {
         let versions = [
+            (self.gloas_fork_epoch, self.gloas_fork_version),
             (self.fulu_fork_epoch, self.fulu_fork_version),
             (self.electra_fork_epoch, self.electra_fork_version),
             (self.deneb_fork_epoch, self.deneb_fork_version),

@@ -1,0 +1,122 @@
+//! The command line. Flags follow the other clients' names.
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+
+use crate::types::Hash256;
+
+/// An Ethereum beacon node that lives on a single-board computer.
+#[derive(FromArgs, Debug)]
+pub struct Arguments {
+    /// print the version and end
+    #[argh(switch)]
+    pub version: bool,
+    #[argh(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+pub enum Command {
+    /// Follow a chain.
+    Node(NodeArguments),
+    /// Build a small network on this machine.
+    Devnet(DevnetArguments),
+    /// Import recorded blocks.
+    Import(ImportArguments),
+}
+
+/// follow a chain: start from a checkpoint, sync, stay at the head
+#[derive(FromArgs, Debug, Clone)]
+#[argh(subcommand, name = "node")]
+pub struct NodeArguments {
+    /// mainnet (default), sepolia, hoodi, gnosis, or a folder with a config.yaml
+    #[argh(option, default = "String::from(\"mainnet\")")]
+    pub network: String,
+    /// folder for the node's data (default ./hornero-data)
+    #[argh(option, default = "PathBuf::from(\"hornero-data\")")]
+    pub datadir: PathBuf,
+    /// addresses of beacon nodes to take the checkpoint from, separated by commas; all must agree
+    #[argh(option)]
+    pub checkpoint_sync_url: Option<String>,
+    /// root of the checkpoint's block, 0x...: refuse any other
+    #[argh(option)]
+    pub checkpoint_root: Option<Hash256>,
+    /// file with the checkpoint's state in SSZ; needs --checkpoint-block
+    #[argh(option)]
+    pub checkpoint_state: Option<PathBuf>,
+    /// file with the checkpoint's block in SSZ
+    #[argh(option)]
+    pub checkpoint_block: Option<PathBuf>,
+    /// accept a checkpoint older than the weak-subjectivity period (test networks only)
+    #[argh(switch)]
+    pub ignore_ws_check: bool,
+    /// peers to connect to, ENR or multiaddr, separated by commas
+    #[argh(option)]
+    pub boot_nodes: Option<String>,
+    /// address to listen on for peers (default 0.0.0.0)
+    #[argh(option, default = "std::net::IpAddr::from([0, 0, 0, 0])")]
+    pub listen_address: std::net::IpAddr,
+    /// TCP port for peers (default 9000; 0 takes a free one)
+    #[argh(option, default = "9000")]
+    pub port: u16,
+    /// peers to be connected to (default 24)
+    #[argh(option, default = "24")]
+    pub target_peers: usize,
+    /// address of the Beacon API and the metrics (default 127.0.0.1)
+    #[argh(option, default = "std::net::IpAddr::from([127, 0, 0, 1])")]
+    pub http_address: std::net::IpAddr,
+    /// port of the Beacon API and the metrics (default 5052; 0 takes a free one)
+    #[argh(option, default = "5052")]
+    pub http_port: u16,
+    /// error, warn, info (default), debug or trace, or a filter such as info,hornero::p2p=debug
+    #[argh(option, default = "String::from(\"info\")")]
+    pub log_level: String,
+}
+
+/// build a small network on this machine and watch it finalize
+#[derive(FromArgs, Debug, Clone)]
+#[argh(subcommand, name = "devnet")]
+pub struct DevnetArguments {
+    /// how many nodes (default 4)
+    #[argh(option, default = "4")]
+    pub nodes: usize,
+    /// how many validators, shared out among the nodes (default 64)
+    #[argh(option, default = "64")]
+    pub validators: usize,
+    /// length of a slot in milliseconds (default 1000)
+    #[argh(option, default = "1000")]
+    pub slot_ms: u64,
+    /// end when all nodes have finalized this epoch; the exit code says whether they agree
+    #[argh(option)]
+    pub until_finalized: Option<u64>,
+    /// folder for the nodes' data (default: a temporary one, removed at the end)
+    #[argh(option)]
+    pub datadir: Option<PathBuf>,
+    /// error, warn (default), info, debug or trace, or a filter
+    #[argh(option, default = "String::from(\"warn\")")]
+    pub log_level: String,
+}
+
+/// import recorded blocks on a checkpoint, without a network, and print the head
+#[derive(FromArgs, Debug, Clone)]
+#[argh(subcommand, name = "import")]
+pub struct ImportArguments {
+    /// mainnet (default), sepolia, hoodi, gnosis, or a folder with a config.yaml
+    #[argh(option, default = "String::from(\"mainnet\")")]
+    pub network: String,
+    /// file with the checkpoint's state in SSZ
+    #[argh(option)]
+    pub checkpoint_state: PathBuf,
+    /// file with the checkpoint's block in SSZ
+    #[argh(option)]
+    pub checkpoint_block: PathBuf,
+    /// folder with the blocks, each in a file SLOT.ssz
+    #[argh(option)]
+    pub blocks: PathBuf,
+    /// error, warn, info (default), debug or trace, or a filter
+    #[argh(option, default = "String::from(\"info\")")]
+    pub log_level: String,
+}

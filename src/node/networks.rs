@@ -1,0 +1,171 @@
+//! The networks that the program knows, and those described by a folder.
+
+use std::{fs, path::Path, sync::Arc};
+
+use crate::types::{BeaconState, Config, ConfigError, Hash256};
+
+/// Longest `config.yaml` that is read: real ones have under 10 KB.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// A network to follow.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Its configuration.
+    pub config: Arc<Config>,
+    /// Root that names it apart from others, where known beforehand.
+    pub genesis_validators_root: Option<Hash256>,
+    /// Its genesis state, where a folder gave one and this program can read it.
+    pub genesis_state: Option<Arc<BeaconState>>,
+    /// Public providers of checkpoints, used when the user names none.
+    pub checkpoint_providers: &'static [&'static str],
+}
+
+/// Why a network can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Neither a known name nor a folder.
+    #[error("'{0}' is neither a network (mainnet, sepolia, hoodi, gnosis) nor a folder with a config.yaml")]
+    Unknown(String),
+    /// The configuration can't be used.
+    #[error("network '{name}': {source}")]
+    Config {
+        /// As the user named the network.
+        name: String,
+        /// What is wrong.
+        source: ConfigError,
+    },
+    /// A file of the folder can't be read.
+    #[error("{path}: {reason}")]
+    File {
+        /// Which file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+struct BuiltIn {
+    name: &'static str,
+    config: &'static str,
+    genesis_validators_root: &'static str,
+    checkpoint_providers: &'static [&'static str],
+}
+
+/// Providers as of 2026 from <https://eth-clients.github.io/checkpoint-sync-endpoints/>. Several, so that no single one is
+/// trusted: they must agree.
+const BUILT_IN: [BuiltIn; 4] = [
+    BuiltIn {
+        name: "mainnet",
+        config: include_str!("../../assets/networks/mainnet.yaml"),
+        genesis_validators_root: "4b363db94e286120d76eb905340fdd4e54bfe9f06bf33ff6cf5ad27f511bfe95",
+        checkpoint_providers: &[
+            "https://beaconstate.ethstaker.cc",
+            "https://mainnet.checkpoint.sigp.io",
+            "https://beaconstate.info",
+        ],
+    },
+    BuiltIn {
+        name: "sepolia",
+        config: include_str!("../../assets/networks/sepolia.yaml"),
+        genesis_validators_root: "d8ea171f3c94aea21ebc42a1ed61052acf3f9209c00e4efbaaddac09ed9b8078",
+        checkpoint_providers: &["https://checkpoint-sync.sepolia.ethpandaops.io", "https://sepolia.beaconstate.info"],
+    },
+    BuiltIn {
+        name: "hoodi",
+        config: include_str!("../../assets/networks/hoodi.yaml"),
+        genesis_validators_root: "212f13fc4df078b6cb7db228f1c8307566dcecf900867401a92023d7ba99cb5f",
+        checkpoint_providers: &[
+            "https://checkpoint-sync.hoodi.ethpandaops.io",
+            "https://hoodi.beaconstate.ethstaker.cc",
+        ],
+    },
+    BuiltIn {
+        name: "gnosis",
+        config: include_str!("../../assets/networks/gnosis.yaml"),
+        genesis_validators_root: "f5dcb5564e829aab27264b9becd5dfaa017085611224cb3036f573368dbb9d47",
+        checkpoint_providers: &["https://checkpoint.gnosischain.com"],
+    },
+];
+
+impl Network {
+    /// The network with this name, or the one that a folder describes: `config.yaml`, and `genesis.ssz` if it is there.
+    pub fn load(name: &str) -> Result<Self, NetworkError> {
+        if let Some(known) = BUILT_IN.iter().find(|known| known.name == name) {
+            return known.load();
+        }
+        let folder = Path::new(name);
+        if !folder.join("config.yaml").is_file() {
+            return Err(NetworkError::Unknown(name.into()));
+        }
+        let text = read_limited(&folder.join("config.yaml"), MAX_CONFIG_BYTES)?;
+        let config = Config::from_yaml(&text).map_err(|source| NetworkError::Config { name: name.into(), source })?;
+        let genesis_state = read_genesis(&folder.join("genesis.ssz"), &config)?;
+        Ok(Network {
+            config: Arc::new(config),
+            genesis_validators_root: genesis_state.as_ref().map(|state| state.genesis_validators_root),
+            genesis_state: genesis_state.map(Arc::new),
+            checkpoint_providers: &[],
+        })
+    }
+}
+
+impl BuiltIn {
+    fn load(&self) -> Result<Network, NetworkError> {
+        let config =
+            Config::from_yaml(self.config).map_err(|source| NetworkError::Config { name: self.name.into(), source })?;
+        let root = self.genesis_validators_root.parse().expect("a root of 64 digits (see the test)");
+        Ok(Network {
+            config: Arc::new(config),
+            genesis_validators_root: Some(root),
+            genesis_state: None,
+            checkpoint_providers: self.checkpoint_providers,
+        })
+    }
+}
+
+fn read_limited(path: &Path, limit: u64) -> Result<String, NetworkError> {
+    let wrong = |reason: String| NetworkError::File { path: path.display().to_string(), reason };
+    let len = fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+    if len > limit {
+        return Err(wrong(format!("{len} bytes, more than the {limit} that such a file may have")));
+    }
+    fs::read_to_string(path).map_err(|error| wrong(error.to_string()))
+}
+
+/// The genesis state, when the file is there and of a fork that this program knows.
+fn read_genesis(path: &Path, config: &Config) -> Result<Option<BeaconState>, NetworkError> {
+    let Ok(mut file) = fs::File::open(path) else { return Ok(None) };
+    let Some(fork) = config.fork_name(0) else { return Ok(None) };
+    let state = BeaconState::from_reader(fork, &mut std::io::BufReader::new(&mut file));
+    let wrong = |reason: String| NetworkError::File { path: path.display().to_string(), reason };
+    Ok(Some(state.map_err(|error| wrong(format!("not a {fork} state of this preset: {error}")))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::preset::PRESET_BASE;
+
+    #[test]
+    fn every_known_network_loads_in_the_build_of_its_preset() {
+        for known in &BUILT_IN {
+            let preset = if known.name == "gnosis" { "gnosis" } else { "mainnet" };
+            match known.load() {
+                Ok(network) => {
+                    assert_eq!((network.config.config_name.as_str(), preset), (known.name, PRESET_BASE));
+                    assert!(network.genesis_validators_root.is_some());
+                }
+                Err(error) => {
+                    assert_ne!(preset, PRESET_BASE, "{error}");
+                    assert!(error.to_string().contains("preset"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_nothing_says_what_there_is() {
+        let error = Network::load("maninet").unwrap_err().to_string();
+        assert!(error.contains("maninet") && error.contains("hoodi"), "{error}");
+    }
+}
