@@ -62,7 +62,8 @@ pub(super) async fn read_one<S: AsyncRead + Unpin>(
 ) -> Result<Vec<u8>, RpcError> {
     match read_chunk(stream, protocol, limit).await? {
         Some((_, ssz)) => Ok(ssz),
-        None => Err(RpcError::Malformed("an empty answer".into())),
+        // A peer that is busy, or about to leave. Not polite, and no attack.
+        None => Err(RpcError::Connection("closed without an answer".into())),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Nodes on loopback: what two of ours say to each other, and what a hostile one cannot do.
 
 mod gossip;
+mod hostile;
 mod requests;
+mod stranger;
 
 use std::{sync::Arc, time::Duration};
 

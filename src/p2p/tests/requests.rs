@@ -97,7 +97,7 @@ fn a_third_request_of_a_kind_is_not_even_sent() {
 #[test]
 fn a_taker_that_loses_interest_stops_the_producer() {
     smol::block_on(async {
-        let (first, second) = pair(|_| ()).await;
+        let (first, second) = pair(|config| config.response_timeout = Duration::from_millis(500)).await;
         let blocks = second.handle.blocks_by_range(first.handle.peer_id(), 0, 128);
         let request = next(&first.events.requests).await;
         let mut slot = 0;
