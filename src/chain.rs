@@ -194,3 +194,5 @@ pub struct ChainConfig {
     /// How much each queue holds.
     pub capacities: Capacities,
 }
+
+pub mod checkpoint;

@@ -7,6 +7,7 @@
 mod conformance {
     pub mod bls;
     pub mod case;
+    pub mod config;
     pub mod kzg;
     pub mod merkle_proof;
     pub mod pool;

@@ -25,7 +25,8 @@ pub use progress::Progress;
 pub use providers::{Sources, fetch};
 
 use crate::{
-    transition::is_within_weak_subjectivity_period,
+    crypto::PubkeyCache,
+    transition::{Context, is_within_weak_subjectivity_period},
     types::{preset::PRESET_BASE, *},
 };
 
@@ -235,7 +236,7 @@ pub(super) fn check(
     same("the state's root", block.message.state_root, state.hash_tree_root())?;
     same("the state's latest block", root, latest_block_root(&mut state))?;
     check_shape(&state)?;
-    check_age(&mut state, root, expected)?;
+    check_age(&mut state, expected)?;
     Ok(Anchor { state, block, root })
 }
 
@@ -258,7 +259,7 @@ fn check_shape(state: &BeaconState) -> Result<(), CheckpointError> {
     Ok(())
 }
 
-fn check_age(state: &mut BeaconState, _root: Hash256, expected: &Expectations) -> Result<(), CheckpointError> {
+fn check_age(state: &mut BeaconState, expected: &Expectations) -> Result<(), CheckpointError> {
     let config = expected.config;
     let since_genesis = expected.now.saturating_sub(state.genesis_time).saturating_mul(1000);
     let current_slot = since_genesis / config.slot_duration_ms;
@@ -266,7 +267,10 @@ fn check_age(state: &mut BeaconState, _root: Hash256, expected: &Expectations) -
         return Err(CheckpointError::Future { slot: state.slot });
     }
     let current_epoch = compute_epoch_at_slot(current_slot);
-    if !expected.ignore_weak_subjectivity && !is_within_weak_subjectivity_period(state, current_epoch, config) {
+    let ctx = Context { config, keys: &PubkeyCache::default() };
+    let young = is_within_weak_subjectivity_period(state, current_epoch, &ctx)
+        .map_err(|error| CheckpointError::Unsound(error.to_string()))?;
+    if !young && !expected.ignore_weak_subjectivity {
         return Err(CheckpointError::TooOld { epoch: state.current_epoch() });
     }
     Ok(())

@@ -100,20 +100,11 @@ impl Client {
 
     /// Asks for a JSON document of at most `limit` bytes.
     pub fn get_json(&self, url: &str, limit: u64) -> Result<serde_json::Value, HttpError> {
-        let mut response = self
-            .agent
-            .get(url)
-            .header("accept", "application/json")
-            .call()
-            .map_err(|error| http_error(url, &error))?;
-        let text = response
-            .body_mut()
-            .with_config()
-            .limit(limit)
-            .read_to_string()
-            .map_err(|error| http_error(url, &error))?;
-        serde_json::from_str(&text)
-            .map_err(|error| HttpError::Malformed { url: url.into(), reason: error.to_string() })
+        let mut response =
+            self.agent.get(url).header("accept", "application/json").call().map_err(|error| http_error(url, &error))?;
+        let text =
+            response.body_mut().with_config().limit(limit).read_to_string().map_err(|error| http_error(url, &error))?;
+        serde_json::from_str(&text).map_err(|error| HttpError::Malformed { url: url.into(), reason: error.to_string() })
     }
 }
 

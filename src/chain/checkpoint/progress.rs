@@ -84,8 +84,7 @@ mod tests {
 
     #[test]
     fn a_report_says_bytes_rate_and_time_left() {
-        let progress =
-            Progress { bytes: 80_000_000, total: Some(320_000_000), elapsed: Duration::from_secs(20) };
+        let progress = Progress { bytes: 80_000_000, total: Some(320_000_000), elapsed: Duration::from_secs(20) };
         assert_eq!(progress.to_string(), "80.0 MB of 320.0, 4.00 MB/s, 60 s left");
         let unknown = Progress { total: None, ..progress };
         assert_eq!(unknown.to_string(), "80.0 MB, 4.00 MB/s");

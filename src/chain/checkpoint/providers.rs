@@ -102,11 +102,7 @@ fn fetch_state(
     read_state(BufReader::with_capacity(READ_BUFFER, counted), expected)
 }
 
-fn fetch_block(
-    client: &Client,
-    url: &str,
-    root: Hash256,
-) -> Result<crate::types::SignedBeaconBlock, CheckpointError> {
+fn fetch_block(client: &Client, url: &str, root: Hash256) -> Result<crate::types::SignedBeaconBlock, CheckpointError> {
     let address = format!("{}/eth/v2/beacon/blocks/{root:?}", url.trim_end_matches('/'));
     let mut body = client.get_ssz(&address, MAX_BLOCK_BYTES)?;
     let mut bytes = Vec::new();
@@ -116,17 +112,14 @@ fn fetch_block(
 }
 
 /// Asks another provider which block it has at the checkpoint's slot.
-fn confirm(
-    client: &Client,
-    first: &str,
-    other: &str,
-    anchor: &Anchor,
-    may_fail: bool,
-) -> Result<(), CheckpointError> {
+fn confirm(client: &Client, first: &str, other: &str, anchor: &Anchor, may_fail: bool) -> Result<(), CheckpointError> {
     let slot = anchor.state.slot;
     match root_at(client, other, slot) {
         Ok((root, finalized)) if root == anchor.root => {
-            info!("{other} confirms block {root:?} at slot {slot}{}", if finalized { "" } else { ", not yet final there" });
+            info!(
+                "{other} confirms block {root:?} at slot {slot}{}",
+                if finalized { "" } else { ", not yet final there" }
+            );
             Ok(())
         }
         Ok((theirs, _)) => Err(CheckpointError::Disagreement {

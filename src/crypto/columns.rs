@@ -1,0 +1,27 @@
+//! Whether a data column is what its block promised.
+
+use super::kzg::verify_cell_kzg_proof_batch;
+use crate::types::{Cell, Config, DataColumnSidecar, compute_epoch_at_slot, preset::NUMBER_OF_COLUMNS};
+
+/// Whether the sidecar's lists fit together and its blobs are not too many. Cheap; to be asked first.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#new-verify_data_column_sidecar>
+pub fn verify_data_column_sidecar(config: &Config, sidecar: &DataColumnSidecar) -> bool {
+    let epoch = compute_epoch_at_slot(sidecar.signed_block_header.message.slot);
+    let blobs = sidecar.kzg_commitments.len();
+    sidecar.index < NUMBER_OF_COLUMNS as u64
+        && blobs > 0
+        && blobs as u64 <= config.get_blob_parameters(epoch).max_blobs_per_block
+        && sidecar.column.len() == blobs
+        && sidecar.kzg_proofs.len() == blobs
+}
+
+/// Whether the column's cells belong to the commitments. Milliseconds; the sidecar must have passed
+/// [`verify_data_column_sidecar`].
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#new-verify_data_column_sidecar_kzg_proofs>
+pub fn verify_data_column_sidecar_kzg_proofs(sidecar: &DataColumnSidecar) -> bool {
+    let cells: Vec<&Cell> = sidecar.column.iter().collect();
+    // A column's index is also the index of its cells.
+    let cell_indices = vec![sidecar.index; cells.len()];
+    // Malformed points and field elements make a column as invalid as a wrong proof does.
+    verify_cell_kzg_proof_batch(&sidecar.kzg_commitments, &cell_indices, &cells, &sidecar.kzg_proofs).unwrap_or(false)
+}

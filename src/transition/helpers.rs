@@ -1,0 +1,23 @@
+//! The specification's helper functions.
+
+mod accessors;
+mod attestation;
+mod churn;
+mod misc;
+mod mutators;
+mod predicates;
+mod proposer;
+mod registry;
+mod shuffling;
+mod sync_committee;
+
+pub use accessors::*;
+pub use attestation::*;
+pub use churn::*;
+pub use misc::*;
+pub use mutators::*;
+pub use predicates::*;
+pub use proposer::*;
+pub use registry::*;
+pub use shuffling::*;
+pub use sync_committee::*;

@@ -1,0 +1,134 @@
+//! Who voted, what for, and whether they signed.
+
+use super::{committee_of, get_block_root, get_block_root_at_slot, get_domain, get_shuffling, get_validator};
+use crate::{
+    crypto::{AggregatePublicKey, DOMAIN_BEACON_ATTESTER, PublicKey, SignatureSet, compute_signing_root},
+    transition::{Context, SignatureCollector, TransitionError, ensure},
+    types::{preset::*, *},
+};
+
+/// The committees that take part, ascending.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-get_committee_indices>
+pub fn get_committee_indices(attestation: &Attestation) -> Vec<CommitteeIndex> {
+    let bits = attestation.committee_bits.iter().enumerate();
+    bits.filter(|(_, bit)| *bit).map(|(index, _)| index as CommitteeIndex).collect()
+}
+
+/// Who attests, in the order of the bits: one after the other committee of the slot. `shuffling` is that of the slot's
+/// epoch.
+///
+/// # Errors
+/// When a committee does not exist, or the bits are fewer than the committees' members.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-get_attesting_indices>
+pub fn get_attesting_indices(shuffling: &Shuffling, attestation: &Attestation) -> Result<Vec<u32>, TransitionError> {
+    let (mut attesting, mut offset) = (Vec::new(), 0);
+    for index in get_committee_indices(attestation) {
+        let committee = committee_of(shuffling, attestation.data.slot, index)?;
+        for (i, member) in committee.iter().enumerate() {
+            let bit = attestation.aggregation_bits.get(offset + i).map_err(|_| TransitionError::Invalid {
+                operation: "attestation",
+                rule: "there must be a bit for each member of its committees",
+            })?;
+            if bit {
+                attesting.push(*member);
+            }
+        }
+        offset += committee.len();
+    }
+    Ok(attesting)
+}
+
+/// The vote with its attesters named.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_indexed_attestation>
+pub fn get_indexed_attestation(
+    state: &mut BeaconState,
+    attestation: &Attestation,
+) -> Result<IndexedAttestation, TransitionError> {
+    let shuffling = get_shuffling(state, compute_epoch_at_slot(attestation.data.slot))?;
+    index_attestation(&shuffling, attestation)
+}
+
+/// As [`get_indexed_attestation`], with the committees at hand.
+pub fn index_attestation(
+    shuffling: &Shuffling,
+    attestation: &Attestation,
+) -> Result<IndexedAttestation, TransitionError> {
+    let mut indices: Vec<_> = get_attesting_indices(shuffling, attestation)?.into_iter().map(u64::from).collect();
+    indices.sort_unstable();
+    let attesting_indices = indices.try_into().map_err(|_| TransitionError::Invalid {
+        operation: "attestation",
+        rule: "its committees must not have more members than a vote has room for",
+    })?;
+    Ok(IndexedAttestation { attesting_indices, data: attestation.data, signature: attestation.signature })
+}
+
+/// Checks that the attesters are some, sorted, known and without repetition, and collects their signature.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#is_valid_indexed_attestation>
+pub fn is_valid_indexed_attestation(
+    state: &BeaconState,
+    attestation: &IndexedAttestation,
+    ctx: &Context,
+    signatures: &mut SignatureCollector,
+) -> Result<(), TransitionError> {
+    let indices = &attestation.attesting_indices;
+    ensure(!indices.is_empty(), "attestation", "somebody must attest")?;
+    let ascending = indices.windows(2).all(|pair| pair[0] < pair[1]);
+    ensure(ascending, "attestation", "attesters must be sorted and appear once")?;
+    let last = indices[indices.len() - 1];
+    if last >= state.validators.len() as u64 {
+        return Err(TransitionError::UnknownValidator(last));
+    }
+    signatures.add(|| indexed_attestation_signature_set(state, attestation, ctx))
+}
+
+/// The claim that all attesters signed the vote.
+pub fn indexed_attestation_signature_set(
+    state: &BeaconState,
+    attestation: &IndexedAttestation,
+    ctx: &Context,
+) -> Result<SignatureSet, TransitionError> {
+    let mut sum = AggregatePublicKey::from_keys([]);
+    for index in &attestation.attesting_indices {
+        sum.add(&get_public_key(state, *index, ctx)?);
+    }
+    let domain = get_domain(state, DOMAIN_BEACON_ATTESTER, attestation.data.target.epoch);
+    Ok(SignatureSet {
+        signature: attestation.signature,
+        key: sum.to_public_key(),
+        message: compute_signing_root(&attestation.data, domain),
+    })
+}
+
+/// The decompressed key of a validator.
+pub fn get_public_key(state: &BeaconState, index: ValidatorIndex, ctx: &Context) -> Result<PublicKey, TransitionError> {
+    if index >= state.validators.len() as u64 {
+        return Err(TransitionError::UnknownValidator(index));
+    }
+    let pubkey = state.validators.pubkey(index as usize);
+    ctx.keys.get(index, pubkey).map_err(|error| TransitionError::Key { index, error })
+}
+
+/// The participation flags, as bits, that a vote earns its attesters when it is included after `inclusion_delay` slots. The
+/// specification returns a list of their indices.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/beacon-chain.md#modified-get_attestation_participation_flag_indices>
+pub fn get_attestation_participation_flags(
+    state: &BeaconState,
+    data: &AttestationData,
+    inclusion_delay: u64,
+) -> Result<ParticipationFlags, TransitionError> {
+    let is_current = data.target.epoch == state.current_epoch();
+    let justified = if is_current { state.current_justified_checkpoint } else { state.previous_justified_checkpoint };
+    let is_matching_target = data.target.root == get_block_root(state, data.target.epoch)?;
+    let is_matching_head = is_matching_target && data.beacon_block_root == get_block_root_at_slot(state, data.slot)?;
+    ensure(data.source == justified, "attestation", "its source must be the justified checkpoint")?;
+
+    let flag = |earned: bool, index: usize| if earned { 1 << index } else { 0 };
+    Ok(flag(inclusion_delay <= SLOTS_PER_EPOCH.isqrt(), TIMELY_SOURCE_FLAG_INDEX)
+        | flag(is_matching_target, TIMELY_TARGET_FLAG_INDEX)
+        | flag(is_matching_head && inclusion_delay == MIN_ATTESTATION_INCLUSION_DELAY, TIMELY_HEAD_FLAG_INDEX))
+}
+
+/// Whether a validator of the registry is slashable in the state's epoch.
+pub fn is_slashable(state: &BeaconState, index: ValidatorIndex) -> Result<bool, TransitionError> {
+    Ok(super::is_slashable_validator(&get_validator(state, index)?, state.current_epoch()))
+}

@@ -1,0 +1,87 @@
+//! Predicates on validators and votes.
+//! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#predicates>
+
+use crate::{
+    ssz::hash_pair,
+    types::{preset::*, *},
+};
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#is_active_validator>
+pub fn is_active_validator(validator: &Validator, epoch: Epoch) -> bool {
+    validator.activation_epoch <= epoch && epoch < validator.exit_epoch
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#is_slashable_validator>
+pub fn is_slashable_validator(validator: &Validator, epoch: Epoch) -> bool {
+    !validator.slashed && validator.activation_epoch <= epoch && epoch < validator.withdrawable_epoch
+}
+
+/// Whether two votes break the rules of Casper FFG: a double vote, or the first surrounds the second.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#is_slashable_attestation_data>
+pub fn is_slashable_attestation_data(data_1: &AttestationData, data_2: &AttestationData) -> bool {
+    let double_vote = data_1 != data_2 && data_1.target.epoch == data_2.target.epoch;
+    let surround_vote = data_1.source.epoch < data_2.source.epoch && data_2.target.epoch < data_1.target.epoch;
+    double_vote || surround_vote
+}
+
+/// Whether `leaf` at `index` of a tree of `depth` verifies against `root`; false for a branch of another length.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#is_valid_merkle_branch>
+pub fn is_valid_merkle_branch(leaf: Hash256, branch: &[Hash256], depth: usize, index: u64, root: Hash256) -> bool {
+    let computed = branch.iter().enumerate().fold(leaf, |value, (height, sibling)| {
+        // Beyond 64 bits an index has zeros only.
+        let is_right = index.checked_shr(height as u32).unwrap_or(0) & 1 == 1;
+        if is_right { hash_pair(sibling, &value) } else { hash_pair(&value, sibling) }
+    });
+    branch.len() == depth && computed == root
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-is_compounding_withdrawal_credential>
+pub fn is_compounding_withdrawal_credential(withdrawal_credentials: &Hash256) -> bool {
+    withdrawal_credentials[0] == COMPOUNDING_WITHDRAWAL_PREFIX
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-has_compounding_withdrawal_credential>
+pub fn has_compounding_withdrawal_credential(validator: &Validator) -> bool {
+    is_compounding_withdrawal_credential(&validator.withdrawal_credentials)
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/capella/beacon-chain.md#has_eth1_withdrawal_credential>
+pub fn has_eth1_withdrawal_credential(validator: &Validator) -> bool {
+    validator.withdrawal_credentials[0] == ETH1_ADDRESS_WITHDRAWAL_PREFIX
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-has_execution_withdrawal_credential>
+pub fn has_execution_withdrawal_credential(validator: &Validator) -> bool {
+    has_eth1_withdrawal_credential(validator) || has_compounding_withdrawal_credential(validator)
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-is_fully_withdrawable_validator>
+pub fn is_fully_withdrawable_validator(validator: &Validator, balance: Gwei, epoch: Epoch) -> bool {
+    has_execution_withdrawal_credential(validator) && validator.withdrawable_epoch <= epoch && balance > 0
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-is_partially_withdrawable_validator>
+pub fn is_partially_withdrawable_validator(validator: &Validator, balance: Gwei) -> bool {
+    let max_effective_balance = get_max_effective_balance(&validator.withdrawal_credentials);
+    has_execution_withdrawal_credential(validator)
+        && validator.effective_balance == max_effective_balance
+        && balance > max_effective_balance
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-is_eligible_for_partial_withdrawals>
+pub fn is_eligible_for_partial_withdrawals(validator: &Validator, balance: Gwei) -> bool {
+    validator.exit_epoch == FAR_FUTURE_EPOCH
+        && validator.effective_balance >= MIN_ACTIVATION_BALANCE
+        && balance > MIN_ACTIVATION_BALANCE
+}
+
+/// The highest effective balance, in Gwei, that a validator with these credentials can have. The specification passes the
+/// whole validator.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-get_max_effective_balance>
+pub fn get_max_effective_balance(withdrawal_credentials: &Hash256) -> Gwei {
+    if is_compounding_withdrawal_credential(withdrawal_credentials) {
+        MAX_EFFECTIVE_BALANCE_ELECTRA
+    } else {
+        MIN_ACTIVATION_BALANCE
+    }
+}

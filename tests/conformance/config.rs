@@ -1,0 +1,63 @@
+//! The configuration that a case was made with.
+
+use hornero::types::{
+    Config,
+    preset::{FAR_FUTURE_EPOCH, PRESET_BASE},
+};
+
+use super::case::Case;
+
+/// Where the specification's `configs/minimal.yaml` differs from mainnet's. (Fork epochs come with the case.)
+const MINIMAL: &str = "
+PRESET_BASE: minimal
+CONFIG_NAME: minimal
+MIN_GENESIS_TIME: 1578009600
+GENESIS_FORK_VERSION: 0x00000001
+GENESIS_DELAY: 300
+ALTAIR_FORK_VERSION: 0x01000001
+BELLATRIX_FORK_VERSION: 0x02000001
+CAPELLA_FORK_VERSION: 0x03000001
+DENEB_FORK_VERSION: 0x04000001
+ELECTRA_FORK_VERSION: 0x05000001
+FULU_FORK_VERSION: 0x06000001
+GLOAS_FORK_VERSION: 0x07000001
+SLOT_DURATION_MS: 6000
+SHARD_COMMITTEE_PERIOD: 64
+ETH1_FOLLOW_DISTANCE: 16
+MIN_PER_EPOCH_CHURN_LIMIT: 2
+CHURN_LIMIT_QUOTIENT: 32
+MAX_PER_EPOCH_ACTIVATION_CHURN_LIMIT: 4
+MIN_PER_EPOCH_CHURN_LIMIT_ELECTRA: 64000000000
+MAX_PER_EPOCH_ACTIVATION_EXIT_CHURN_LIMIT: 128000000000
+DEPOSIT_CHAIN_ID: 5
+DEPOSIT_NETWORK_ID: 5
+BLOB_SCHEDULE: []
+";
+
+/// The preset's configuration, in the case's fork from genesis on.
+pub fn of(case: &Case) -> Result<Config, String> {
+    with_fulu_at(case, if case.fork == "electra" { FAR_FUTURE_EPOCH } else { 0 })
+}
+
+/// The preset's configuration, in Electra from genesis on and in Fulu from `fulu_fork_epoch` on.
+pub fn with_fulu_at(case: &Case, fulu_fork_epoch: u64) -> Result<Config, String> {
+    let mut config = match PRESET_BASE {
+        "minimal" => Config::from_yaml(MINIMAL).map_err(|error| error.to_string())?,
+        "mainnet" => Config::default(),
+        other => return Err(format!("no configuration for {other}")),
+    };
+    if case.has("config.yaml") {
+        return Err("its config.yaml is not read yet".into());
+    }
+    for epoch in [
+        &mut config.altair_fork_epoch,
+        &mut config.bellatrix_fork_epoch,
+        &mut config.capella_fork_epoch,
+        &mut config.deneb_fork_epoch,
+        &mut config.electra_fork_epoch,
+    ] {
+        *epoch = 0;
+    }
+    config.fulu_fork_epoch = fulu_fork_epoch;
+    Ok(config)
+}
