@@ -104,6 +104,16 @@ pub const DB_SYNC_SECONDS: Metric =
 /// Records that were not what was written.
 pub const DB_CORRUPT: Metric = counter("hornero_db_corrupt_records_total", "Damaged records that a read ran into.");
 
+// The API.
+
+/// Requests by where they went and how they were answered.
+pub const API_REQUESTS: Metric =
+    counter("hornero_api_requests_total", "Requests to the API, by route and class of status (2xx, 4xx, 5xx).")
+        .by(&["route", "status"]);
+/// Connections closed because there were too many.
+pub const API_CONNECTIONS_REFUSED: Metric =
+    counter("hornero_api_connections_refused_total", "Connections to the API closed at once, as too many were open.");
+
 // The process; read when the text is rendered.
 
 /// Resident memory.
@@ -154,6 +164,9 @@ pub const ALL: &[&Metric] = &[
     &DB_READ,
     &DB_SYNC_SECONDS,
     &DB_CORRUPT,
+    // The API.
+    &API_REQUESTS,
+    &API_CONNECTIONS_REFUSED,
     // The process.
     &RESIDENT_BYTES,
     &ANONYMOUS_BYTES,

@@ -1,0 +1,69 @@
+//! The node itself: who it is, whom it knows, how it does.
+
+use serde_json::json;
+
+use super::{
+    Api, PeerState,
+    request::Request,
+    response::{Answer, ApiError, data, json, whole},
+};
+
+/// What Prometheus expects of a `/metrics` page.
+const METRICS_TEXT: &str = "text/plain; version=0.0.4";
+
+/// Our name and version, and what we run on.
+fn version_text() -> String {
+    format!("Hornero/v{}/{}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS)
+}
+
+pub(super) fn version(_: &Api, _: &Request) -> Answer {
+    data(json!({ "version": version_text() }))
+}
+
+pub(super) fn identity(api: &Api, _: &Request) -> Answer {
+    data((api.context.network.identity)())
+}
+
+pub(super) fn peers(api: &Api, request: &Request) -> Answer {
+    let states = one_of(request, "state", &["disconnected", "connecting", "connected", "disconnecting"])?;
+    let directions = one_of(request, "direction", &["inbound", "outbound"])?;
+    let mut peers = (api.context.network.peers)();
+    peers.retain(|peer| {
+        (states.is_empty() || states.contains(&peer.state.as_str()))
+            && (directions.is_empty() || directions.contains(&peer.direction.as_str()))
+    });
+    json(&json!({ "data": peers, "meta": { "count": peers.len() } }))
+}
+
+/// The values of a parameter, each of which must be one of `known`.
+fn one_of<'a>(request: &'a Request, name: &str, known: &[&str]) -> Result<Vec<&'a str>, ApiError> {
+    let values = request.query_list(name);
+    match values.iter().find(|value| !known.contains(value)) {
+        Some(unknown) => Err(ApiError::bad_request(format!("{name} is one of {}, not {unknown:?}", known.join(", ")))),
+        None => Ok(values),
+    }
+}
+
+pub(super) fn peer(api: &Api, request: &Request) -> Answer {
+    let wanted = request.param(0);
+    if wanted.is_empty() || !wanted.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(ApiError::bad_request(format!("invalid peer id: {wanted:?}")));
+    }
+    let found = (api.context.network.peers)().into_iter().find(|peer| peer.peer_id == wanted);
+    data(found.ok_or_else(|| ApiError::not_found("no such peer"))?)
+}
+
+pub(super) fn peer_count(api: &Api, _: &Request) -> Answer {
+    let peers = (api.context.network.peers)();
+    let count = |state| peers.iter().filter(|peer| peer.state == state).count().to_string();
+    data(json!({
+        "disconnected": count(PeerState::Disconnected),
+        "connecting": count(PeerState::Connecting),
+        "connected": count(PeerState::Connected),
+        "disconnecting": count(PeerState::Disconnecting),
+    }))
+}
+
+pub(super) fn metrics(api: &Api, _: &Request) -> Answer {
+    Ok(whole(METRICS_TEXT, api.context.exporter.render()))
+}
