@@ -1,40 +1,64 @@
 //! The signatures of a block, collected to be verified in one batch.
 
 use super::TransitionError;
-use crate::crypto::{SignatureSet, verify_sets};
+use crate::crypto::{SignatureSet, verify_each, verify_sets};
 
 /// Collects the signatures of a block, or nothing when they are not to be verified.
 #[derive(Debug, Default)]
 pub struct SignatureCollector {
-    sets: Option<Vec<SignatureSet>>,
+    collected: Option<Collected>,
+}
+
+/// The claims, and for each the part of the block that it belongs to.
+#[derive(Debug, Default)]
+struct Collected {
+    sets: Vec<SignatureSet>,
+    operations: Vec<&'static str>,
 }
 
 impl SignatureCollector {
     /// One that collects if `verify`, and ignores all that it is given otherwise.
     pub fn new(verify: bool) -> Self {
-        SignatureCollector { sets: verify.then(Vec::new) }
+        SignatureCollector { collected: verify.then(Collected::default) }
     }
 
     /// Whether signatures are collected; what is only needed for that can be left out otherwise.
     pub fn is_on(&self) -> bool {
-        self.sets.is_some()
+        self.collected.is_some()
     }
 
     /// Adds what `make` makes, which is called only if signatures are collected: keys cost time to find and add.
-    pub fn add(&mut self, make: impl FnOnce() -> Result<SignatureSet, TransitionError>) -> Result<(), TransitionError> {
-        if let Some(sets) = &mut self.sets {
-            sets.push(make()?);
+    /// `operation` is the part of the block that is signed, such as `attestation`.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn add(
+        &mut self,
+        operation: &'static str,
+        make: impl FnOnce() -> Result<SignatureSet, TransitionError>,
+    ) -> Result<(), TransitionError> {
+        if let Some(collected) = &mut self.collected {
+            collected.sets.push(make()?);
+            collected.operations.push(operation);
         }
         Ok(())
     }
 
     /// Takes out what was collected.
     pub fn into_sets(self) -> Vec<SignatureSet> {
-        self.sets.unwrap_or_default()
+        self.collected.unwrap_or_default().sets
     }
 
     /// Verifies all that was collected, at once.
+    ///
+    /// # Errors
+    /// The operation of the first signature that is false; to find it, the batch is halved again and again.
     pub fn verify(self) -> Result<(), TransitionError> {
-        if verify_sets(&self.into_sets()) { Ok(()) } else { Err(TransitionError::Signature) }
+        let Collected { sets, operations } = self.collected.unwrap_or_default();
+        if verify_sets(&sets) {
+            return Ok(());
+        }
+        let first = verify_each(&sets).iter().position(|is_true| !is_true);
+        Err(TransitionError::Signature(first.map_or("block", |first| operations[first])))
     }
 }

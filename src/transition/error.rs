@@ -38,9 +38,9 @@ pub enum TransitionError {
         /// What is wrong with it.
         error: BlsError,
     },
-    /// At least one of the block's signatures is false.
-    #[error("a signature is not valid")]
-    Signature,
+    /// At least one of the block's signatures is false; the first of them belongs to this operation.
+    #[error("{0}: the signature is not valid")]
+    Signature(&'static str),
     /// The block promises another state.
     #[error("the block's state root is {block}, the state's is {computed}")]
     StateRoot {

@@ -78,7 +78,7 @@ pub fn is_valid_indexed_attestation(
     if last >= state.validators.len() as u64 {
         return Err(TransitionError::UnknownValidator(last));
     }
-    signatures.add(|| indexed_attestation_signature_set(state, attestation, ctx))
+    signatures.add("attestation", || indexed_attestation_signature_set(state, attestation, ctx))
 }
 
 /// The claim that all attesters signed the vote.

@@ -1,0 +1,63 @@
+//! The execution payload, as far as the consensus layer can judge it.
+//! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#execution-payload>
+
+use tree_hash::TreeHash as _;
+
+use super::*;
+
+/// Checks the payload's place in the chain, and keeps its header. What the execution client says of it is the caller's to
+/// ask and to heed: it takes long, and runs in parallel to the transition.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#modified-process_execution_payload>
+///
+/// # Errors
+/// See [`check_execution_payload`].
+pub fn process_execution_payload(
+    state: &mut BeaconState,
+    body: &BeaconBlockBody,
+    ctx: &Context,
+) -> Result<(), TransitionError> {
+    check_execution_payload(state, body, ctx)?;
+    state.latest_execution_payload_header = header_of(&body.execution_payload);
+    Ok(())
+}
+
+/// The checks of [`process_execution_payload`] on their own; the state must be at the block's slot, before its randao reveal.
+///
+/// # Errors
+/// Wrong parent, randomness or time; more blobs than the epoch allows.
+pub fn check_execution_payload(
+    state: &BeaconState,
+    body: &BeaconBlockBody,
+    ctx: &Context,
+) -> Result<(), TransitionError> {
+    let rule = |holds, rule| ensure(holds, "execution payload", rule);
+    let (payload, epoch) = (&body.execution_payload, state.current_epoch());
+    let parent = &state.latest_execution_payload_header;
+    rule(payload.parent_hash == parent.block_hash, "its parent must be the payload of the parent block")?;
+    rule(payload.prev_randao == get_randao_mix(state, epoch), "its randomness must be the state's")?;
+    rule(payload.timestamp == compute_time_at_slot(state, state.slot, ctx)?, "its timestamp must be the slot's")?;
+    let blobs = body.blob_kzg_commitments.len() as u64;
+    rule(blobs <= ctx.config.max_blobs(epoch), "it must not have more blobs than the epoch allows")
+}
+
+fn header_of(payload: &ExecutionPayload) -> ExecutionPayloadHeader {
+    ExecutionPayloadHeader {
+        parent_hash: payload.parent_hash,
+        fee_recipient: payload.fee_recipient,
+        state_root: payload.state_root,
+        receipts_root: payload.receipts_root,
+        logs_bloom: payload.logs_bloom.clone(),
+        prev_randao: payload.prev_randao,
+        block_number: payload.block_number,
+        gas_limit: payload.gas_limit,
+        gas_used: payload.gas_used,
+        timestamp: payload.timestamp,
+        extra_data: payload.extra_data.clone(),
+        base_fee_per_gas: payload.base_fee_per_gas,
+        block_hash: payload.block_hash,
+        transactions_root: payload.transactions.tree_hash_root(),
+        withdrawals_root: payload.withdrawals.tree_hash_root(),
+        blob_gas_used: payload.blob_gas_used,
+        excess_blob_gas: payload.excess_blob_gas,
+    }
+}
