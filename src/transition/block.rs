@@ -80,7 +80,10 @@ pub fn process_block_header(state: &mut BeaconState, header: &BeaconBlockHeader)
     rule(header.slot > state.latest_block_header.slot, "the block must be newer than its parent")?;
     let proposer = get_beacon_proposer_index(state)?;
     rule(header.proposer_index == proposer, "the block must be by the proposer of its slot")?;
-    rule(header.parent_root == state.latest_block_header.tree_hash_root(), "the parent must be the latest block of the state")?;
+    rule(
+        header.parent_root == state.latest_block_header.tree_hash_root(),
+        "the parent must be the latest block of the state",
+    )?;
     // The state root is filled in by the next `process_slot`.
     state.latest_block_header = BeaconBlockHeader { state_root: Hash256::ZERO, ..*header };
     rule(!get_validator(state, proposer)?.slashed, "the proposer must not be slashed")

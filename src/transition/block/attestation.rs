@@ -23,7 +23,8 @@ pub fn process_attestation(
     // Committees of a slot have no member in common, so nobody is twice among the attesters.
     let attesters = attesters(state, attestation)?;
     let flags = get_attestation_participation_flags(state, data, state.slot - data.slot)?;
-    signatures.add("attestation", || attestation_signature_set(state, &attesters, data, &attestation.signature, ctx))?;
+    signatures
+        .add("attestation", || attestation_signature_set(state, &attesters, data, &attestation.signature, ctx))?;
 
     let numerator = set_flags(state, data.target.epoch, &attesters, flags)?;
     let proposer = get_beacon_proposer_index(state)?;
@@ -73,11 +74,8 @@ fn set_flags(
 ) -> Result<u64, TransitionError> {
     let per_increment = get_base_reward_per_increment(state)?;
     let is_current = epoch == state.current_epoch();
-    let participation = if is_current {
-        &mut state.current_epoch_participation
-    } else {
-        &mut state.previous_epoch_participation
-    };
+    let participation =
+        if is_current { &mut state.current_epoch_participation } else { &mut state.previous_epoch_participation };
     let mut sum = 0u64;
     for &index in attesters {
         let old = participation.get(index as usize).copied();

@@ -28,6 +28,8 @@ pub fn process_bls_to_execution_change(
     let mut credentials = Hash256::ZERO;
     credentials[0] = ETH1_ADDRESS_WITHDRAWAL_PREFIX;
     credentials[12..].copy_from_slice(change.to_execution_address.as_slice());
-    state.validators.update(change.validator_index as usize, |validator| validator.withdrawal_credentials = credentials);
+    state
+        .validators
+        .update(change.validator_index as usize, |validator| validator.withdrawal_credentials = credentials);
     Ok(())
 }

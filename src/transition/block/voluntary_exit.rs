@@ -22,7 +22,10 @@ pub fn process_voluntary_exit(
     rule(validator.exit_epoch == FAR_FUTURE_EPOCH, "the validator must not be leaving already")?;
     rule(epoch >= exit.epoch, "its epoch must have come")?;
     // An active validator's activation lies in the past.
-    rule(epoch - validator.activation_epoch >= ctx.config.shard_committee_period, "the validator must have been active long enough")?;
+    rule(
+        epoch - validator.activation_epoch >= ctx.config.shard_committee_period,
+        "the validator must have been active long enough",
+    )?;
     let pending = get_pending_balance_to_withdraw(state, exit.validator_index)?;
     rule(pending == 0, "the validator must have no withdrawals pending")?;
     signatures.add("voluntary exit", || voluntary_exit_signature_set(state, signed_exit, ctx))?;

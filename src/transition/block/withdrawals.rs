@@ -20,8 +20,7 @@ pub struct ExpectedWithdrawals {
 /// A state whose pending withdrawals or balances make no sense.
 pub fn get_expected_withdrawals(state: &BeaconState) -> Result<ExpectedWithdrawals, TransitionError> {
     let mut expected = ExpectedWithdrawals::default();
-    expected.processed_partial_withdrawals_count =
-        get_pending_partial_withdrawals(state, &mut expected.withdrawals)?;
+    expected.processed_partial_withdrawals_count = get_pending_partial_withdrawals(state, &mut expected.withdrawals)?;
     get_validators_sweep_withdrawals(state, &mut expected.withdrawals)?;
     Ok(expected)
 }
@@ -110,11 +109,7 @@ fn append(
 pub fn process_withdrawals(state: &mut BeaconState, payload: &ExecutionPayload) -> Result<(), TransitionError> {
     let expected = get_expected_withdrawals(state)?;
     let withdrawals = expected.withdrawals;
-    ensure(
-        payload.withdrawals[..] == withdrawals[..],
-        "withdrawals",
-        "the payload must have those that are due",
-    )?;
+    ensure(payload.withdrawals[..] == withdrawals[..], "withdrawals", "the payload must have those that are due")?;
     for withdrawal in &withdrawals {
         decrease_balance(state, withdrawal.validator_index, withdrawal.amount)?;
     }
