@@ -1,0 +1,88 @@
+//! What fork choice needs of a checkpoint's state: effective balances, and who counts.
+
+use std::sync::Arc;
+
+use crate::types::{BeaconState, Gwei, ValidatorIndex, preset::EFFECTIVE_BALANCE_INCREMENT};
+
+/// Balances that are shared or not shared together: 2 KB.
+pub(super) const CHUNK: usize = 1024;
+/// Set for a validator that is active and not slashed: its vote has weight. Below it are whole increments, of which a
+/// validator has at most 2,048.
+const COUNTS: u16 = 1 << 15;
+
+/// The effective balances of a checkpoint's state, in two bytes a validator. Equal chunks of several checkpoints are
+/// shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Balances {
+    pub(super) chunks: Vec<Arc<[u16]>>,
+    /// Of all active validators, slashed ones too, in Gwei. Spec: `get_total_active_balance`.
+    pub total_active_balance: Gwei,
+}
+
+impl Balances {
+    /// The balances of the state at its own epoch. Walks the whole registry.
+    pub fn of_state(state: &BeaconState) -> Balances {
+        let (epoch, validators) = (state.current_epoch(), &state.validators);
+        let records = (0..validators.len()).map(|index| {
+            let is_active = validators.is_active(index, epoch);
+            (validators.effective_balance(index), is_active, validators.slashed(index))
+        });
+        Balances::collect(records)
+    }
+
+    /// From (effective balance in Gwei, active, slashed) of each validator.
+    pub(super) fn collect(records: impl Iterator<Item = (Gwei, bool, bool)>) -> Balances {
+        let (mut chunks, mut chunk, mut total) = (Vec::new(), Vec::with_capacity(CHUNK), 0);
+        for (balance, is_active, is_slashed) in records {
+            let increments = (balance / EFFECTIVE_BALANCE_INCREMENT).min(u64::from(COUNTS - 1)) as u16;
+            chunk.push(if is_active && !is_slashed { increments | COUNTS } else { increments });
+            if is_active {
+                total += balance;
+            }
+            if chunk.len() == CHUNK {
+                chunks.push(Arc::from(chunk.as_slice()));
+                chunk.clear();
+            }
+        }
+        if !chunk.is_empty() {
+            chunks.push(Arc::from(chunk.as_slice()));
+        }
+        Balances { chunks, total_active_balance: total.max(EFFECTIVE_BALANCE_INCREMENT) }
+    }
+
+    /// The weight of a validator's vote in Gwei: zero if it is slashed, not active or unknown.
+    pub fn weight(&self, index: ValidatorIndex) -> Gwei {
+        self.entry(index).filter(|entry| entry & COUNTS != 0).map_or(0, gwei)
+    }
+
+    /// A validator's effective balance in Gwei, whether its vote counts or not; zero if it is unknown.
+    pub fn effective_balance(&self, index: ValidatorIndex) -> Gwei {
+        self.entry(index).map_or(0, gwei)
+    }
+
+    /// The weights of all validators, in order.
+    pub(super) fn weights(&self) -> impl Iterator<Item = Gwei> + '_ {
+        self.chunks
+            .iter()
+            .flat_map(|chunk| chunk.iter())
+            .map(|&entry| if entry & COUNTS != 0 { gwei(entry) } else { 0 })
+    }
+
+    /// Uses the chunks of `other` wherever they are equal, so that both take little more memory than one.
+    pub(super) fn share_with(&mut self, other: &Balances) {
+        for (ours, theirs) in self.chunks.iter_mut().zip(&other.chunks) {
+            if ours == theirs {
+                *ours = theirs.clone();
+            }
+        }
+    }
+
+    fn entry(&self, index: ValidatorIndex) -> Option<u16> {
+        let index = usize::try_from(index).ok()?;
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK).copied()
+    }
+}
+
+fn gwei(entry: u16) -> Gwei {
+    Gwei::from(entry & !COUNTS) * EFFECTIVE_BALANCE_INCREMENT
+}

@@ -1,0 +1,260 @@
+//! The store as bytes, so that a restart needs neither a checkpoint nor a replay.
+//!
+//! A mark with the format's version, then SSZ. About 12 bytes a validator and 300 a block; chunks of balances that
+//! checkpoints share are written once.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ssz::{Decode, Encode};
+use ssz_derive::{Decode, Encode};
+
+use super::{
+    Balances, MAX_NODES, Node, PayloadStatus, Store,
+    balances::CHUNK,
+    votes::{MAX_VALIDATORS, NO_NODE, Votes},
+};
+use crate::types::*;
+
+/// Begins every snapshot; its last byte is the format's version.
+const MARK: &[u8; 8] = b"hrnr-fc\x01";
+/// More than all coins of any network, in Gwei; keeps sums far from overflowing.
+const MAX_TOTAL_BALANCE: Gwei = 1 << 60;
+
+/// Why a snapshot can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Not one of ours, or another version's.
+    #[error("it is not a fork-choice snapshot of this version")]
+    Mark,
+    /// Cut off or damaged.
+    #[error("it is not well formed")]
+    Malformed,
+    /// Well formed, but contradicts itself.
+    #[error("it contradicts itself: {0}")]
+    Inconsistent(&'static str),
+}
+
+#[derive(Encode, Decode)]
+struct Snapshot {
+    time_ms: u64,
+    genesis_time: u64,
+    justified_checkpoint: Checkpoint,
+    finalized_checkpoint: Checkpoint,
+    unrealized_justified_checkpoint: Checkpoint,
+    unrealized_finalized_checkpoint: Checkpoint,
+    proposer_boost_root: Hash256,
+    nodes: Vec<NodeRecord>,
+    vote_nodes: Vec<u32>,
+    vote_stamps: Vec<u32>,
+    chunks: Vec<Vec<u16>>,
+    /// The first are those in use.
+    balances: Vec<BalancesRecord>,
+}
+
+#[derive(Encode, Decode)]
+struct NodeRecord {
+    root: Hash256,
+    parent_root: Hash256,
+    slot: Slot,
+    proposer_index: ValidatorIndex,
+    state_root: Hash256,
+    execution_block_hash: Hash256,
+    payload_status: u8,
+    justified_checkpoint: Checkpoint,
+    finalized_epoch: Epoch,
+    unrealized_justified_checkpoint: Checkpoint,
+    is_timely: bool,
+    parent: u32,
+}
+
+#[derive(Encode, Decode)]
+struct BalancesRecord {
+    checkpoint: Checkpoint,
+    total_active_balance: Gwei,
+    /// Positions in the snapshot's chunks.
+    chunks: Vec<u32>,
+}
+
+impl Store {
+    /// The store as bytes.
+    pub fn to_snapshot(&self) -> Vec<u8> {
+        let mut chunks = ChunkTable::default();
+        let in_use = (self.weighed_by, &self.balances);
+        let others = self.checkpoint_balances.iter().map(|(checkpoint, balances)| (*checkpoint, balances));
+        let balances = [in_use].into_iter().chain(others).map(|(checkpoint, balances)| BalancesRecord {
+            checkpoint,
+            total_active_balance: balances.total_active_balance,
+            chunks: balances.chunks.iter().map(|chunk| chunks.place(chunk)).collect(),
+        });
+        let balances = balances.collect();
+        let snapshot = Snapshot {
+            time_ms: self.time_ms,
+            genesis_time: self.genesis_time,
+            justified_checkpoint: self.justified_checkpoint,
+            finalized_checkpoint: self.finalized_checkpoint,
+            unrealized_justified_checkpoint: self.unrealized_justified_checkpoint,
+            unrealized_finalized_checkpoint: self.unrealized_finalized_checkpoint,
+            proposer_boost_root: self.proposer_boost_root,
+            nodes: self.nodes.iter().map(NodeRecord::of).collect(),
+            vote_nodes: self.votes.nodes.clone(),
+            vote_stamps: self.votes.stamps.clone(),
+            chunks: chunks.chunks,
+            balances,
+        };
+        let mut bytes = MARK.to_vec();
+        snapshot.ssz_append(&mut bytes);
+        bytes
+    }
+
+    /// The store that [`Store::to_snapshot`] wrote. Memory is bounded by the bytes given.
+    ///
+    /// # Errors
+    /// When the bytes are of another version, damaged, or contradict themselves. Then begin from a checkpoint again.
+    pub fn from_snapshot(bytes: &[u8], config: Arc<Config>) -> Result<Store, SnapshotError> {
+        let body = bytes.strip_prefix(MARK).ok_or(SnapshotError::Mark)?;
+        let snapshot = Snapshot::from_ssz_bytes(body).map_err(|_| SnapshotError::Malformed)?;
+        let nodes = read_nodes(&snapshot.nodes)?;
+        let positions: HashMap<_, _> = nodes.iter().zip(0..).map(|(node, at)| (node.root, at)).collect();
+        let mut balances = read_balances(&snapshot)?;
+        let (weighed_by, in_use) = balances.pop_front().ok_or(SnapshotError::Inconsistent("it has no balances"))?;
+        let anchors = [&snapshot.justified_checkpoint, &snapshot.finalized_checkpoint];
+        if positions.len() != nodes.len() {
+            return Err(SnapshotError::Inconsistent("it has a block twice"));
+        }
+        if anchors.iter().any(|checkpoint| !positions.contains_key(&checkpoint.root)) {
+            return Err(SnapshotError::Inconsistent("it lacks the block of its own checkpoint"));
+        }
+        let mut store = Store {
+            config,
+            time_ms: snapshot.time_ms,
+            genesis_time: snapshot.genesis_time,
+            justified_checkpoint: snapshot.justified_checkpoint,
+            finalized_checkpoint: snapshot.finalized_checkpoint,
+            unrealized_justified_checkpoint: snapshot.unrealized_justified_checkpoint,
+            unrealized_finalized_checkpoint: snapshot.unrealized_finalized_checkpoint,
+            proposer_boost_root: snapshot.proposer_boost_root,
+            votes: read_votes(snapshot.vote_nodes, snapshot.vote_stamps, nodes.len())?,
+            nodes,
+            positions,
+            balances: in_use,
+            weighed_by,
+            checkpoint_balances: balances,
+        };
+        store.weigh_all_votes();
+        Ok(store)
+    }
+}
+
+/// Gives every distinct chunk one place.
+#[derive(Default)]
+struct ChunkTable {
+    places: HashMap<*const u16, u32>,
+    chunks: Vec<Vec<u16>>,
+}
+
+impl ChunkTable {
+    fn place(&mut self, chunk: &Arc<[u16]>) -> u32 {
+        *self.places.entry(chunk.as_ptr()).or_insert_with(|| {
+            self.chunks.push(chunk.to_vec());
+            self.chunks.len() as u32 - 1
+        })
+    }
+}
+
+impl NodeRecord {
+    fn of(node: &Node) -> NodeRecord {
+        NodeRecord {
+            root: node.root,
+            parent_root: node.parent_root,
+            slot: node.slot,
+            proposer_index: node.proposer_index,
+            state_root: node.state_root,
+            execution_block_hash: node.execution_block_hash,
+            payload_status: match node.payload_status {
+                PayloadStatus::NotValidated => 0,
+                PayloadStatus::Valid => 1,
+                PayloadStatus::Invalid => 2,
+            },
+            justified_checkpoint: node.justified_checkpoint,
+            finalized_epoch: node.finalized_epoch,
+            unrealized_justified_checkpoint: node.unrealized_justified_checkpoint,
+            is_timely: node.is_timely,
+            parent: node.parent.unwrap_or(NO_NODE),
+        }
+    }
+
+    fn read(&self) -> Result<Node, SnapshotError> {
+        Ok(Node {
+            root: self.root,
+            parent_root: self.parent_root,
+            slot: self.slot,
+            proposer_index: self.proposer_index,
+            state_root: self.state_root,
+            execution_block_hash: self.execution_block_hash,
+            payload_status: match self.payload_status {
+                0 => PayloadStatus::NotValidated,
+                1 => PayloadStatus::Valid,
+                2 => PayloadStatus::Invalid,
+                _ => return Err(SnapshotError::Inconsistent("it has an unknown payload status")),
+            },
+            justified_checkpoint: self.justified_checkpoint,
+            finalized_epoch: self.finalized_epoch,
+            unrealized_justified_checkpoint: self.unrealized_justified_checkpoint,
+            is_timely: self.is_timely,
+            weight: 0,
+            votes: 0,
+            parent: (self.parent != NO_NODE).then_some(self.parent),
+        })
+    }
+}
+
+/// Only the first block has no parent; all others come after theirs, in place and in slot.
+fn read_nodes(records: &[NodeRecord]) -> Result<Vec<Node>, SnapshotError> {
+    if records.is_empty() || records.len() > MAX_NODES {
+        return Err(SnapshotError::Inconsistent("its number of blocks is out of bounds"));
+    }
+    let nodes: Vec<Node> = records.iter().map(NodeRecord::read).collect::<Result<_, _>>()?;
+    let is_above_parent = |at: usize| match nodes[at].parent.map(|parent| parent as usize) {
+        None => at == 0,
+        Some(parent) => {
+            parent < at && nodes[parent].slot < nodes[at].slot && nodes[parent].root == nodes[at].parent_root
+        }
+    };
+    if (0..nodes.len()).all(is_above_parent) {
+        Ok(nodes)
+    } else {
+        Err(SnapshotError::Inconsistent("a block is not above its parent"))
+    }
+}
+
+fn read_votes(nodes: Vec<u32>, stamps: Vec<u32>, blocks: usize) -> Result<Votes, SnapshotError> {
+    if nodes.len() != stamps.len() || nodes.len() > MAX_VALIDATORS {
+        return Err(SnapshotError::Inconsistent("its number of votes is out of bounds"));
+    }
+    if nodes.iter().any(|node| *node != NO_NODE && *node as usize >= blocks) {
+        return Err(SnapshotError::Inconsistent("a vote is for a block that is not there"));
+    }
+    Ok(Votes { nodes, stamps })
+}
+
+type AllBalances = std::collections::VecDeque<(Checkpoint, Arc<Balances>)>;
+
+fn read_balances(snapshot: &Snapshot) -> Result<AllBalances, SnapshotError> {
+    let wrong = SnapshotError::Inconsistent("its balances are not in order");
+    let chunks: Vec<Arc<[u16]>> = snapshot.chunks.iter().map(|chunk| Arc::from(chunk.as_slice())).collect();
+    let read = |record: &BalancesRecord| {
+        let shared = record.chunks.iter().map(|place| chunks.get(*place as usize).cloned());
+        let chunks: Vec<_> = shared.collect::<Option<_>>().ok_or(wrong)?;
+        let (last, full) = chunks.split_last().map_or((0, &chunks[..]), |(last, full)| (last.len(), full));
+        if last > CHUNK || full.iter().any(|chunk| chunk.len() != CHUNK) || chunks.len() > MAX_VALIDATORS / CHUNK {
+            return Err(wrong);
+        }
+        let balances = Balances { chunks, total_active_balance: record.total_active_balance };
+        let sum: u128 = balances.weights().map(u128::from).sum();
+        if balances.total_active_balance > MAX_TOTAL_BALANCE || sum > u128::from(balances.total_active_balance) {
+            return Err(wrong);
+        }
+        Ok((record.checkpoint, Arc::new(balances)))
+    };
+    snapshot.balances.iter().map(read).collect()
+}
