@@ -81,7 +81,7 @@ enum Outcome {
 enum Reply {
     Status(Status),
     Pong(u64),
-    MetaData(MetaData),
+    MetaData(Box<MetaData>),
     Nothing,
 }
 

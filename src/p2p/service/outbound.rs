@@ -150,7 +150,7 @@ impl Service {
         match result {
             Ok(Reply::Status(status)) => self.on_status(id, status),
             Ok(Reply::Pong(seq)) => self.on_sequence_number(id, seq),
-            Ok(Reply::MetaData(metadata)) => peer.metadata = Some(metadata),
+            Ok(Reply::MetaData(metadata)) => peer.metadata = Some(*metadata),
             Ok(Reply::Nothing) => {}
             Err(error) => {
                 tracing::debug!(peer = %id, method = method.label(), %error, "request failed");
@@ -228,8 +228,8 @@ fn decode(protocol: Protocol, ssz: &[u8]) -> Result<Reply, RpcError> {
         Protocol::StatusV1 => Status::from_v1_bytes(ssz).map(Reply::Status),
         Protocol::StatusV2 => Status::from_ssz_bytes(ssz).map(Reply::Status),
         Protocol::PingV1 => u64::from_ssz_bytes(ssz).map(Reply::Pong),
-        Protocol::MetaDataV2 => MetaData::from_v2_bytes(ssz).map(Reply::MetaData),
-        Protocol::MetaDataV3 => MetaData::from_ssz_bytes(ssz).map(Reply::MetaData),
+        Protocol::MetaDataV2 => MetaData::from_v2_bytes(ssz).map(|metadata| Reply::MetaData(Box::new(metadata))),
+        Protocol::MetaDataV3 => MetaData::from_ssz_bytes(ssz).map(|metadata| Reply::MetaData(Box::new(metadata))),
         Protocol::GoodbyeV1 | Protocol::BlocksByRangeV2 | Protocol::BlocksByRootV2 => Ok(Reply::Nothing),
     };
     reply.map_err(|e| RpcError::Malformed(format!("{e:?}")))
