@@ -6,15 +6,21 @@
 mod block;
 mod collector;
 mod context;
+pub mod epoch;
 mod error;
 mod helpers;
 mod signatures;
+mod slots;
+mod upgrade;
 mod weak_subjectivity;
 
 pub use block::*;
 pub use collector::SignatureCollector;
 pub use context::{Checks, Context};
+pub use epoch::process_justification_and_finalization;
 pub use error::{TransitionError, ensure};
 pub use helpers::*;
 pub use signatures::*;
+pub use slots::process_slots;
+pub use upgrade::{initialize_proposer_lookahead, upgrade_to_fulu};
 pub use weak_subjectivity::*;

@@ -8,13 +8,18 @@ mod conformance {
     pub mod bls;
     pub mod case;
     pub mod config;
+    pub mod epoch_processing;
+    pub mod fork;
     pub mod kzg;
     pub mod merkle_proof;
     pub mod pool;
     pub mod report;
+    pub mod rewards;
+    pub mod sanity;
     pub mod sets;
     pub mod ssz_static;
     pub mod state_text;
+    pub mod states;
     mod tests;
     pub mod vectors;
 }

@@ -10,7 +10,7 @@ use std::{
 
 use hornero::types::preset::PRESET_BASE;
 
-use super::{bls, case::Case, kzg, merkle_proof, ssz_static};
+use super::{bls, case::Case, epoch_processing, fork, kzg, merkle_proof, rewards, sanity, ssz_static};
 
 /// Runs one case; the error says what was wrong.
 type Runner = fn(&Case) -> Result<(), String>;
@@ -19,8 +19,12 @@ type Runner = fn(&Case) -> Result<(), String>;
 pub fn runner(name: &str) -> Option<Runner> {
     match name {
         "bls" => Some(bls::run),
+        "epoch_processing" => Some(epoch_processing::run),
+        "fork" => Some(fork::run),
         "kzg" => Some(kzg::run),
         "merkle_proof" => Some(merkle_proof::run),
+        "rewards" => Some(rewards::run),
+        "sanity" => Some(sanity::run),
         "ssz_static" => Some(ssz_static::run),
         _ => None,
     }
@@ -44,12 +48,10 @@ const LATER: &[([&str; 4], &str)] = &[
     (["minimal", "deneb", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["minimal", "gloas", "*", "*"], "the next fork"),
     (["*", "*", "operations", "*"], "comes with the transition"),
-    (["*", "*", "epoch_processing", "*"], "comes with the transition"),
-    (["*", "*", "sanity", "*"], "comes with the transition"),
+    (["*", "*", "sanity", "blocks"], "comes with the transition"),
     (["*", "*", "finality", "*"], "comes with the transition"),
     (["*", "*", "random", "*"], "comes with the transition"),
-    (["*", "*", "rewards", "*"], "comes with the transition"),
-    (["*", "*", "fork", "*"], "comes with the transition"),
+    (["*", "electra", "fork", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["*", "*", "transition", "*"], "comes with the transition"),
     (["*", "*", "fork_choice", "*"], "comes with fork choice"),
     (["*", "*", "light_client", "*"], "serving light clients comes with the API's breadth"),

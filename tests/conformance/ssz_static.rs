@@ -130,7 +130,7 @@ fn quote_numbers(value: Value) -> Value {
 }
 
 /// Where two trees differ first, for the message.
-fn first_difference(ours: &Value, theirs: &Value) -> String {
+pub fn first_difference(ours: &Value, theirs: &Value) -> String {
     match (ours, theirs) {
         (Value::Mapping(a), Value::Mapping(b)) if a.len() == b.len() => {
             let differing = b.iter().find(|(key, value)| a.get(*key) != Some(*value));

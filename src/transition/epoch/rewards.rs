@@ -1,0 +1,152 @@
+//! Rewards and penalties.
+//! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#rewards-and-penalties>
+
+use super::ParticipationTotals;
+use crate::{
+    transition::{
+        Context, TransitionError, get_base_reward_per_increment, get_total_active_balance, has_flag,
+        is_in_inactivity_leak,
+    },
+    types::{preset::*, *},
+};
+
+/// Pays every eligible validator for the previous epoch.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#rewards-and-penalties>
+pub fn process_rewards_and_penalties(state: &mut BeaconState, ctx: &Context) -> Result<(), TransitionError> {
+    let totals = ParticipationTotals::new(state)?;
+    process_with(state, &totals, ctx)
+}
+
+/// As [`process_rewards_and_penalties`], with the sums at hand.
+pub(super) fn process_with(
+    state: &mut BeaconState,
+    totals: &ParticipationTotals,
+    ctx: &Context,
+) -> Result<(), TransitionError> {
+    if state.current_epoch() == GENESIS_EPOCH {
+        return Ok(());
+    }
+    let terms = RewardTerms::new(state, totals, ctx)?;
+    // Taken out, so that the rest of the state can be read while the balances are written.
+    let mut balances = std::mem::take(&mut state.balances);
+    let mut overflows = false;
+    balances.update_each(|index, balance| {
+        let new = terms.deltas(state, index).and_then(|deltas| apply(*balance, &deltas));
+        overflows |= new.is_none();
+        new.unwrap_or(*balance)
+    });
+    state.balances = balances;
+    if overflows { Err(TransitionError::Overflow("a reward")) } else { Ok(()) }
+}
+
+/// Applies the sets of deltas one after the other, as the specification does: a balance stops at zero in between.
+fn apply(balance: Gwei, deltas: &[Delta]) -> Option<Gwei> {
+    deltas.iter().try_fold(balance, |balance, delta| {
+        balance.checked_add(delta.reward).map(|balance| balance.saturating_sub(delta.penalty))
+    })
+}
+
+/// What one set of rules gives and takes, in Gwei.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// To be added.
+    pub reward: Gwei,
+    /// To be taken, at most down to zero.
+    pub penalty: Gwei,
+}
+
+/// What all validators' rewards for the previous epoch have in common.
+#[derive(Clone, Debug)]
+pub struct RewardTerms {
+    previous_epoch: Epoch,
+    base_reward_per_increment: Gwei,
+    active_increments: u64,
+    participating_increments: [u64; PARTICIPATION_FLAG_WEIGHTS.len()],
+    is_leak: bool,
+    inactivity_denominator: u64,
+}
+
+impl RewardTerms {
+    /// Of the state at its epoch's end, after justification and inactivity updates.
+    pub fn new(state: &mut BeaconState, totals: &ParticipationTotals, ctx: &Context) -> Result<Self, TransitionError> {
+        let denominator = ctx.config.inactivity_score_bias.checked_mul(INACTIVITY_PENALTY_QUOTIENT_BELLATRIX);
+        Ok(RewardTerms {
+            previous_epoch: state.previous_epoch(),
+            base_reward_per_increment: get_base_reward_per_increment(state)?,
+            active_increments: get_total_active_balance(state)? / EFFECTIVE_BALANCE_INCREMENT,
+            participating_increments: totals.previous.map(|balance| balance / EFFECTIVE_BALANCE_INCREMENT),
+            is_leak: is_in_inactivity_leak(state),
+            inactivity_denominator: denominator.ok_or(TransitionError::Overflow("the inactivity penalty"))?,
+        })
+    }
+
+    /// A validator's deltas: for source, target and head, and for inactivity. `None` if one overflows.
+    pub fn deltas(&self, state: &BeaconState, index: usize) -> Option<[Delta; 4]> {
+        let validators = &state.validators;
+        if !is_eligible(validators, index, self.previous_epoch) {
+            return Some([Delta::default(); 4]);
+        }
+        let effective_balance = validators.effective_balance(index);
+        let increments = effective_balance / EFFECTIVE_BALANCE_INCREMENT;
+        let base_reward = increments.checked_mul(self.base_reward_per_increment)?;
+        let flags = state.previous_epoch_participation[index];
+        let earned = |flag| is_unslashed_participating(validators, index, self.previous_epoch, flags, flag);
+        let target = earned(TIMELY_TARGET_FLAG_INDEX);
+        Some([
+            self.flag_delta(base_reward, TIMELY_SOURCE_FLAG_INDEX, earned(TIMELY_SOURCE_FLAG_INDEX))?,
+            self.flag_delta(base_reward, TIMELY_TARGET_FLAG_INDEX, target)?,
+            self.flag_delta(base_reward, TIMELY_HEAD_FLAG_INDEX, earned(TIMELY_HEAD_FLAG_INDEX))?,
+            self.inactivity_delta(effective_balance, state.inactivity_scores[index], target)?,
+        ])
+    }
+
+    /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#get_flag_index_deltas>
+    fn flag_delta(&self, base_reward: Gwei, flag_index: usize, earned: bool) -> Option<Delta> {
+        let weighted = base_reward.checked_mul(PARTICIPATION_FLAG_WEIGHTS[flag_index])?;
+        let mut delta = Delta::default();
+        if earned && !self.is_leak {
+            let numerator = weighted.checked_mul(self.participating_increments[flag_index])?;
+            delta.reward = numerator / self.active_increments.checked_mul(WEIGHT_DENOMINATOR)?;
+        } else if !earned && flag_index != TIMELY_HEAD_FLAG_INDEX {
+            delta.penalty = weighted / WEIGHT_DENOMINATOR;
+        }
+        Some(delta)
+    }
+
+    /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/bellatrix/beacon-chain.md#modified-get_inactivity_penalty_deltas>
+    fn inactivity_delta(&self, effective_balance: Gwei, score: u64, target: bool) -> Option<Delta> {
+        let numerator = if target { 0 } else { effective_balance.checked_mul(score)? };
+        Some(Delta { reward: 0, penalty: numerator / self.inactivity_denominator })
+    }
+}
+
+/// Whether a validator is paid for `previous_epoch`.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_eligible_validator_indices>
+pub(super) fn is_eligible(validators: &Validators, index: usize, previous_epoch: Epoch) -> bool {
+    validators.is_active(index, previous_epoch)
+        || (validators.slashed(index) && previous_epoch + 1 < validators.withdrawable_epoch(index))
+}
+
+/// Whether a validator with these `flags` counts for a flag in `epoch`.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#get_unslashed_participating_indices>
+pub(super) fn is_unslashed_participating(
+    validators: &Validators,
+    index: usize,
+    epoch: Epoch,
+    flags: ParticipationFlags,
+    flag_index: usize,
+) -> bool {
+    has_flag(flags, flag_index) && !validators.slashed(index) && validators.is_active(index, epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_balance_stops_at_zero_between_the_sets() {
+        let deltas = [Delta { reward: 1, penalty: 10 }, Delta { reward: 7, penalty: 0 }];
+        assert_eq!(apply(5, &deltas), Some(7));
+        assert_eq!(apply(u64::MAX, &deltas), None);
+    }
+}
