@@ -4,17 +4,18 @@ use std::fmt::Display;
 
 use hornero::types::{BeaconState, ForkName};
 
-use super::{case::Case, state_text};
+use super::{case::Case, ssz_static::first_difference, state_text};
 
 /// `<name>.ssz_snappy` as a state of the case's fork.
 pub fn read(case: &Case, name: &str) -> Result<BeaconState, String> {
-    read_in_fork(case, name, case.fork()?)
+    let mut state = case.state(name)?;
+    state.hash_tree_root();
+    Ok(state)
 }
 
 /// `<name>.ssz_snappy` as a state of `fork`. It is hashed, so that hashes remembered wrongly show later.
 pub fn read_in_fork(case: &Case, name: &str, fork: ForkName) -> Result<BeaconState, String> {
-    let bytes = case.ssz_bytes(name)?;
-    let mut state = BeaconState::from_ssz_bytes(fork, &bytes).map_err(|error| format!("{name}: {error}"))?;
+    let mut state = case.state_of(fork, name)?;
     state.hash_tree_root();
     Ok(state)
 }
@@ -43,7 +44,7 @@ pub fn check_outcome<E: Display>(
 fn check_equal(mut ours: BeaconState, mut theirs: BeaconState) -> Result<(), String> {
     if ours != theirs {
         let (ours, theirs) = (state_text::to_value(&ours), state_text::to_value(&theirs));
-        return Err(super::ssz_static::first_difference(&ours, &theirs));
+        return Err(first_difference(&ours, &theirs));
     }
     if ours.hash_tree_root() != theirs.hash_tree_root() {
         return Err("equal states, but a remembered hash is wrong".into());
