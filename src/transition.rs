@@ -11,6 +11,7 @@ mod error;
 mod helpers;
 mod signatures;
 mod slots;
+mod state_transition;
 mod upgrade;
 mod weak_subjectivity;
 
@@ -22,5 +23,6 @@ pub use error::{TransitionError, ensure};
 pub use helpers::*;
 pub use signatures::*;
 pub use slots::process_slots;
+pub use state_transition::state_transition;
 pub use upgrade::{initialize_proposer_lookahead, upgrade_to_fulu};
 pub use weak_subjectivity::*;

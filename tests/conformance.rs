@@ -5,6 +5,7 @@
 //! What passed is compared with `docs/conformance.md`; `HORNERO_WRITE_CONFORMANCE=1` writes this build's part of it.
 
 mod conformance {
+    pub mod blocks;
     pub mod bls;
     pub mod case;
     pub mod config;
@@ -12,6 +13,7 @@ mod conformance {
     pub mod fork;
     pub mod kzg;
     pub mod merkle_proof;
+    pub mod operations;
     pub mod pool;
     pub mod report;
     pub mod rewards;

@@ -1,4 +1,4 @@
-//! `sanity`: empty slots.
+//! `sanity`: empty slots, and blocks.
 
 use hornero::{
     crypto::PubkeyCache,
@@ -6,6 +6,7 @@ use hornero::{
 };
 
 use super::{
+    blocks,
     case::Case,
     config,
     states::{check_post, read},
@@ -13,6 +14,7 @@ use super::{
 
 pub fn run(case: &Case) -> Result<(), String> {
     match case.handler.as_str() {
+        "blocks" => blocks::run(case),
         "slots" => slots(case),
         other => Err(format!("no handler {other}")),
     }

@@ -10,7 +10,9 @@ use std::{
 
 use hornero::types::preset::PRESET_BASE;
 
-use super::{bls, case::Case, epoch_processing, fork, kzg, merkle_proof, rewards, sanity, ssz_static};
+use super::{
+    blocks, bls, case::Case, epoch_processing, fork, kzg, merkle_proof, operations, rewards, sanity, ssz_static,
+};
 
 /// Runs one case; the error says what was wrong.
 type Runner = fn(&Case) -> Result<(), String>;
@@ -20,12 +22,15 @@ pub fn runner(name: &str) -> Option<Runner> {
     match name {
         "bls" => Some(bls::run),
         "epoch_processing" => Some(epoch_processing::run),
+        "finality" | "random" => Some(blocks::run),
         "fork" => Some(fork::run),
         "kzg" => Some(kzg::run),
         "merkle_proof" => Some(merkle_proof::run),
+        "operations" => Some(operations::run),
         "rewards" => Some(rewards::run),
         "sanity" => Some(sanity::run),
         "ssz_static" => Some(ssz_static::run),
+        "transition" => Some(blocks::run_across_forks),
         _ => None,
     }
 }
@@ -47,12 +52,8 @@ const LATER: &[([&str; 4], &str)] = &[
     (["minimal", "capella", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["minimal", "deneb", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["minimal", "gloas", "*", "*"], "the next fork"),
-    (["*", "*", "operations", "*"], "comes with the transition"),
-    (["*", "*", "sanity", "blocks"], "comes with the transition"),
-    (["*", "*", "finality", "*"], "comes with the transition"),
-    (["*", "*", "random", "*"], "comes with the transition"),
     (["*", "electra", "fork", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
-    (["*", "*", "transition", "*"], "comes with the transition"),
+    (["*", "electra", "transition", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["*", "*", "fork_choice", "*"], "comes with fork choice"),
     (["*", "*", "light_client", "*"], "serving light clients comes with the API's breadth"),
     (["*", "*", "networking", "*"], "gossip of all topics and custody come with the network"),
