@@ -20,6 +20,8 @@ mod execution;
 mod handle;
 mod limits;
 pub mod network;
+pub mod pools;
+pub mod produce;
 mod snapshot;
 mod states;
 

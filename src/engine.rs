@@ -1,1 +1,64 @@
-//! The execution client, or its stand-in.
+//! The execution client, or the stand-in for one.
+//!
+//! Today there is only the stand-in of the devnet; the Engine API will be one more case of [`Engine`].
+
+mod stand_in;
+
+use crate::types::{Address, ExecutionPayload, ExecutionPayloadHeader, Hash256, Withdrawal};
+
+/// Who makes and judges payloads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// Nobody: payloads are believed, and blocks can't be proposed.
+    #[default]
+    None,
+    /// The devnet's stand-in, which makes empty payloads that no real execution client would accept.
+    StandIn,
+}
+
+/// What the consensus layer decides of a payload.
+/// <https://github.com/ethereum/execution-apis/blob/main/src/engine/cancun.md#payloadattributesv3>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayloadAttributes {
+    /// Seconds since 1970.
+    pub timestamp: u64,
+    /// The beacon state's randomness.
+    pub prev_randao: Hash256,
+    /// Who gets the fees.
+    pub suggested_fee_recipient: Address,
+    /// What the payload must pay out.
+    pub withdrawals: Vec<Withdrawal>,
+}
+
+/// Why there is no payload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Nobody to ask.
+    #[error("this node has no execution client, so it can't make a block")]
+    NoEngine,
+    /// More than a payload has room for.
+    #[error("{0} withdrawals are more than a payload can hold")]
+    TooManyWithdrawals(usize),
+}
+
+impl Engine {
+    /// A payload on top of `parent`.
+    pub fn build_payload(
+        &self,
+        parent: &ExecutionPayloadHeader,
+        attributes: PayloadAttributes,
+    ) -> Result<ExecutionPayload, EngineError> {
+        match self {
+            Engine::None => Err(EngineError::NoEngine),
+            Engine::StandIn => stand_in::build_payload(parent, attributes),
+        }
+    }
+
+    /// Judges a payload: nothing if it is valid or nobody can tell, otherwise what is wrong with it.
+    pub fn judge_payload(&self, payload: &ExecutionPayload) -> Option<String> {
+        match self {
+            Engine::None => None,
+            Engine::StandIn => stand_in::judge_payload(payload),
+        }
+    }
+}

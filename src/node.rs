@@ -1,6 +1,7 @@
 //! Wiring, supervision, shutdown and the command line: the only room that knows all.
 
 mod cli;
+pub mod genesis;
 mod logging;
 mod networks;
 

@@ -1,0 +1,202 @@
+//! The pools: votes and sync committee signatures that wait to be aggregated or put into a block.
+//!
+//! One task owns them all. Whoever sends it something has verified it; what the pools hold is bounded by slots and by
+//! number, and a restart of the task loses only what the next slots bring again.
+
+mod attestations;
+mod packing;
+mod sync;
+mod votes;
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_channel::{Receiver, Sender};
+use tree_hash::TreeHash as _;
+
+pub use attestations::{AttestationPool, DataVotes, compute_on_chain_aggregate};
+pub use packing::choose_attestations;
+pub use sync::{SUBCOMMITTEE_SIZE, SyncPool};
+pub use votes::{Bits, Sums, Votes};
+
+use super::ChainTask;
+use crate::types::*;
+
+/// Messages that wait for the pools: an epoch's burst of validators of one node.
+const MAILBOX: usize = 256;
+/// Gossiped aggregates that wait; more are dropped by the sender.
+const GOSSIP_WAITING: usize = 256;
+/// Proposers whose fee recipient is remembered: more than a home staker has.
+const MAX_FEE_RECIPIENTS: usize = 4096;
+
+/// What the pools are told and asked.
+enum Message {
+    Vote { data: AttestationData, root: Hash256, committee: CommitteeIndex, votes: Votes },
+    SyncVotes { slot: Slot, head: Hash256, subcommittee: usize, votes: Votes },
+    Contribution(SyncCommitteeContribution),
+    FeeRecipient(ValidatorIndex, Address),
+    AskAggregate { slot: Slot, root: Hash256, committee: CommitteeIndex, reply: Sender<Option<Attestation>> },
+    AskContribution { slot: Slot, subcommittee: u64, head: Hash256, reply: Sender<Option<SyncCommitteeContribution>> },
+    AskBlock { slot: Slot, parent: Hash256, reply: Sender<ForBlock> },
+}
+
+/// What a block may include.
+#[derive(Clone, Debug)]
+pub struct ForBlock {
+    /// Votes to choose from.
+    pub attestations: Vec<Arc<DataVotes>>,
+    /// Signatures of the parent.
+    pub sync_aggregate: SyncAggregate,
+    /// Who gets the fees, by proposer.
+    pub fee_recipients: Arc<HashMap<ValidatorIndex, Address>>,
+}
+
+/// The pools, from outside. Clones share them.
+#[derive(Clone)]
+pub struct PoolsHandle {
+    mailbox: Sender<Message>,
+}
+
+/// Pools that are ready to run.
+pub struct Pools {
+    /// For producers.
+    pub handle: PoolsHandle,
+    /// For the chain's verified aggregates.
+    pub aggregates: Sender<Arc<Attestation>>,
+    /// For the supervisor.
+    pub task: ChainTask,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        let (mailbox, messages) = async_channel::bounded(MAILBOX);
+        let (aggregates, gossip) = async_channel::bounded(GOSSIP_WAITING);
+        let start = move || -> super::TaskFuture { Box::pin(run(messages.clone(), gossip.clone())) };
+        let task = ChainTask { name: "pools", restartable: true, start: Box::new(start) };
+        Pools { handle: PoolsHandle { mailbox }, aggregates, task }
+    }
+}
+
+impl PoolsHandle {
+    /// Adds verified votes of one committee; `root` is the data's.
+    pub async fn add_votes(&self, data: AttestationData, root: Hash256, committee: CommitteeIndex, votes: Votes) {
+        self.tell(Message::Vote { data, root, committee, votes }).await;
+    }
+
+    /// Adds verified signatures of a sync subcommittee.
+    pub async fn add_sync_votes(&self, slot: Slot, head: Hash256, subcommittee: usize, votes: Votes) {
+        self.tell(Message::SyncVotes { slot, head, subcommittee, votes }).await;
+    }
+
+    /// Adds a verified contribution.
+    pub async fn add_contribution(&self, contribution: SyncCommitteeContribution) {
+        self.tell(Message::Contribution(contribution)).await;
+    }
+
+    /// Remembers who gets the fees of a proposer's blocks.
+    pub async fn set_fee_recipient(&self, proposer: ValidatorIndex, address: Address) {
+        self.tell(Message::FeeRecipient(proposer, address)).await;
+    }
+
+    /// The best aggregate of a committee for the data with this root.
+    pub async fn aggregate(&self, slot: Slot, root: Hash256, committee: CommitteeIndex) -> Option<Attestation> {
+        self.ask(|reply| Message::AskAggregate { slot, root, committee, reply }).await.flatten()
+    }
+
+    /// The best contribution of a sync subcommittee for a head.
+    pub async fn contribution(
+        &self,
+        slot: Slot,
+        subcommittee: u64,
+        head: Hash256,
+    ) -> Option<SyncCommitteeContribution> {
+        self.ask(|reply| Message::AskContribution { slot, subcommittee, head, reply }).await.flatten()
+    }
+
+    /// What a block of `slot` on top of `parent` may include; nothing when the pools are being restarted.
+    pub async fn for_block(&self, slot: Slot, parent: Hash256) -> Option<ForBlock> {
+        self.ask(|reply| Message::AskBlock { slot, parent, reply }).await
+    }
+
+    async fn tell(&self, message: Message) {
+        // The pools never wait for anybody, so this is short; it fails only when the node stops.
+        let _ = self.mailbox.send(message).await;
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Option<T> {
+        let (reply, answer) = async_channel::bounded(1);
+        self.mailbox.send(message(reply)).await.ok()?;
+        answer.recv().await.ok()
+    }
+}
+
+/// What the task owns.
+#[derive(Default)]
+struct State {
+    attestations: AttestationPool,
+    sync: SyncPool,
+    fee_recipients: Arc<HashMap<ValidatorIndex, Address>>,
+}
+
+/// Ends when nobody can tell or ask anything any more.
+async fn run(messages: Receiver<Message>, gossip: Receiver<Arc<Attestation>>) -> Result<(), super::TaskError> {
+    let mut state = State::default();
+    loop {
+        let message = async { messages.recv().await.ok().map(Input::Message) };
+        // Gossip ends before the producers do; from then on only they count.
+        let aggregate = async {
+            match gossip.recv().await {
+                Ok(aggregate) => Some(Input::Aggregate(aggregate)),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        match smol::future::or(message, aggregate).await {
+            Some(Input::Message(message)) => state.handle(message),
+            Some(Input::Aggregate(aggregate)) => {
+                state.attestations.insert_aggregate(&aggregate, aggregate.data.tree_hash_root());
+            }
+            None => return Ok(()),
+        }
+    }
+}
+
+enum Input {
+    Message(Message),
+    Aggregate(Arc<Attestation>),
+}
+
+impl State {
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Vote { data, root, committee, votes } => {
+                self.attestations.insert(&data, root, committee, votes);
+            }
+            Message::SyncVotes { slot, head, subcommittee, votes } => {
+                self.sync.insert(slot, head, subcommittee, votes);
+            }
+            Message::Contribution(contribution) => {
+                self.sync.insert_contribution(&contribution);
+            }
+            Message::FeeRecipient(proposer, address) => self.remember(proposer, address),
+            // Who asked may be gone, so that the replies fail: nobody minds.
+            Message::AskAggregate { slot, root, committee, reply } => {
+                let _ = reply.try_send(self.attestations.aggregate(slot, root, committee));
+            }
+            Message::AskContribution { slot, subcommittee, head, reply } => {
+                let _ = reply.try_send(self.sync.contribution(slot, subcommittee, head));
+            }
+            Message::AskBlock { slot, parent, reply } => {
+                let _ = reply.try_send(ForBlock {
+                    attestations: self.attestations.candidates(),
+                    sync_aggregate: self.sync.sync_aggregate(slot.saturating_sub(1), parent),
+                    fee_recipients: self.fee_recipients.clone(),
+                });
+            }
+        }
+    }
+
+    fn remember(&mut self, proposer: ValidatorIndex, address: Address) {
+        if self.fee_recipients.len() < MAX_FEE_RECIPIENTS || self.fee_recipients.contains_key(&proposer) {
+            Arc::make_mut(&mut self.fee_recipients).insert(proposer, address);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Making a block: pure, on a state at the block's slot.
+//! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/validator.md#block-proposal>
+
+use ssz_types::VariableList;
+use tree_hash::TreeHash as _;
+
+use super::{ProduceError, ProducedBlock};
+use crate::{
+    chain::pools::{ForBlock, choose_attestations},
+    engine::{Engine, PayloadAttributes},
+    transition::{
+        Context, SignatureCollector, compute_time_at_slot, get_balance, get_beacon_proposer_index,
+        get_expected_withdrawals, get_randao_mix, process_block,
+    },
+    types::*,
+};
+
+/// What a block is made of, besides the state.
+#[derive(Clone, Debug)]
+pub struct BlockInputs {
+    /// The proposer's reveal, for the state's epoch. It is not verified here: the block's own check will.
+    pub randao_reveal: BLSSignature,
+    /// 32 bytes of the proposer's choice.
+    pub graffiti: Hash256,
+    /// What the pools have.
+    pub pooled: Option<ForBlock>,
+    /// Who makes the payload.
+    pub engine: Engine,
+}
+
+/// A block on top of `state`, which was advanced to the block's slot.
+pub fn build_block(mut state: BeaconState, inputs: BlockInputs, ctx: &Context) -> Result<ProducedBlock, ProduceError> {
+    let proposer_index = get_beacon_proposer_index(&state)?;
+    // Advancing the state filled in the state root of its latest header, so this is the parent block's root.
+    let parent_root = state.latest_block_header.tree_hash_root();
+    let mut block = BeaconBlock {
+        slot: state.slot,
+        proposer_index,
+        parent_root,
+        state_root: Hash256::ZERO,
+        body: body(&state, proposer_index, inputs, ctx)?,
+    };
+    let before = get_balance(&state, proposer_index)?;
+    process_block(&mut state, &block, ctx, &mut SignatureCollector::new(false))?;
+    block.state_root = state.hash_tree_root();
+    Ok(ProducedBlock {
+        block,
+        fork: state.fork_name,
+        execution_payload_value: U256::ZERO,
+        consensus_block_value: get_balance(&state, proposer_index)?.saturating_sub(before),
+    })
+}
+
+fn body(
+    state: &BeaconState,
+    proposer_index: ValidatorIndex,
+    inputs: BlockInputs,
+    ctx: &Context,
+) -> Result<BeaconBlockBody, ProduceError> {
+    let pooled = inputs.pooled.as_ref();
+    let fee_recipient = pooled.and_then(|pooled| pooled.fee_recipients.get(&proposer_index).copied());
+    let attributes = PayloadAttributes {
+        timestamp: compute_time_at_slot(state, state.slot, ctx)?,
+        prev_randao: get_randao_mix(state, state.current_epoch()),
+        suggested_fee_recipient: fee_recipient.unwrap_or_default(),
+        withdrawals: get_expected_withdrawals(state)?.withdrawals,
+    };
+    let execution_payload = inputs.engine.build_payload(&state.latest_execution_payload_header, attributes)?;
+    let attestations = pooled.map(|pooled| choose_attestations(state, &pooled.attestations)).unwrap_or_default();
+    Ok(BeaconBlockBody {
+        randao_reveal: inputs.randao_reveal,
+        // Deposits come through the execution layer; the old vote on its deposit contract stays as it is.
+        eth1_data: state.eth1_data,
+        graffiti: inputs.graffiti,
+        proposer_slashings: VariableList::default(),
+        attester_slashings: VariableList::default(),
+        attestations: VariableList::new(attestations).expect("no more are chosen than a block may have"),
+        deposits: VariableList::default(),
+        voluntary_exits: VariableList::default(),
+        sync_aggregate: pooled.map_or_else(empty_sync_aggregate, |pooled| pooled.sync_aggregate.clone()),
+        execution_payload,
+        bls_to_execution_changes: VariableList::default(),
+        blob_kzg_commitments: VariableList::default(),
+        execution_requests: ExecutionRequests::default(),
+    })
+}
+
+/// Nobody signed the parent.
+pub fn empty_sync_aggregate() -> SyncAggregate {
+    SyncAggregate { sync_committee_bits: Default::default(), sync_committee_signature: G2_POINT_AT_INFINITY }
+}
