@@ -1,0 +1,64 @@
+//! Measures the database for docs/decisions/0003-storage.md: `cargo run --release --example db_figures -- DIR GROUP`.
+//!
+//! 1,000 blocks of about 100 KB that do not compress, GROUP of them (1) in each durable put. Linux only: reads `/proc/self`.
+
+use hornero::types;
+
+#[path = "../src/db/sample.rs"]
+mod sample;
+
+use std::{env, fs, path::Path, time::Instant};
+
+use hornero::{
+    db::{Database, DbConfig, DbError, Network},
+    types::Hash256,
+};
+
+const BLOCKS: u64 = 1_000;
+const BLOCK_BYTES: usize = 100_000;
+
+fn main() -> Result<(), DbError> {
+    let dir = env::args().nth(1).expect("a directory on the disk to measure");
+    let group: u64 = env::args().nth(2).map_or(1, |n| n.parse().expect("a number"));
+    let config = DbConfig::new(Network { genesis_validators_root: Hash256::ZERO, config_name: "figures".to_owned() });
+    let before = (number("status", "VmRSS:"), number("io", "write_bytes:"));
+
+    let (db, _) = Database::open(Path::new(&dir), &config)?;
+    let start = Instant::now();
+    for first in (0..BLOCKS).step_by(group as usize) {
+        let numbers = first..(first + group).min(BLOCKS);
+        let blocks: Vec<_> = numbers.clone().map(|n| (root(n), sample::block(n, n, BLOCK_BYTES))).collect();
+        db.put_blocks(&blocks.iter().map(|(root, block)| (*root, block)).collect::<Vec<_>>())?;
+        db.set_canonical(&numbers.map(|n| (n, root(n))).collect::<Vec<_>>())?;
+    }
+    let took = start.elapsed();
+    let usage = db.disk_usage()?;
+    let payload = (BLOCKS as usize * BLOCK_BYTES) as f64;
+    let written = (number("io", "write_bytes:") - before.1) as f64;
+    println!("put: {:.2} ms a block", took.as_secs_f64() * 1e3 / BLOCKS as f64);
+    println!("written / payload: {:.3}; on disk: {usage:?}", written / payload);
+    println!("resident: {} KiB more than before", number("status", "VmRSS:") - before.0);
+    db.close()?;
+
+    let start = Instant::now();
+    let (db, report) = Database::open(Path::new(&dir), &config)?;
+    println!("reopened in {:?}, clean: {}", start.elapsed(), report.is_clean());
+    let start = Instant::now();
+    for n in 0..BLOCKS {
+        assert!(db.block_ssz(root(n))?.is_some());
+    }
+    println!("read: {:.3} ms a block", start.elapsed().as_secs_f64() * 1e3 / BLOCKS as f64);
+    println!("resident: {} KiB more than before", number("status", "VmRSS:") - before.0);
+    Ok(())
+}
+
+fn root(n: u64) -> Hash256 {
+    Hash256::left_padding_from(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
+}
+
+/// The number after `name` in `/proc/self/{file}`.
+fn number(file: &str, name: &str) -> i64 {
+    let text = fs::read_to_string(format!("/proc/self/{file}")).expect("Linux");
+    let line = text.lines().find_map(|l| l.strip_prefix(name)).expect("the line");
+    line.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number")
+}
