@@ -59,7 +59,8 @@ pub struct Crafted {
 impl Crafted {
     pub fn new() -> Crafted {
         // The recorded chain is too young for exits.
-        let config = Config { shard_committee_period: 0, ..recording::config() };
+        let mut config = recording::config();
+        config.shard_committee_period = 0;
         let parent_state = recording::state("justified");
         let mut block = recording::block(recording::FIRST_SLOT);
         let others = [PROPOSER_SLASHED, ATTESTER_SLASHED, EXITING, CHANGING];
