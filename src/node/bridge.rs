@@ -1,0 +1,203 @@
+//! Carries messages between the chain and the network, each in its own words.
+//!
+//! From the network to the chain is downstream: a full queue makes the network's own queue fill up, which drops and counts.
+//! From the chain to the network nothing waits.
+
+use std::{sync::Arc, time::UNIX_EPOCH};
+
+use async_channel::Receiver;
+use ssz::Encode;
+use tracing::debug;
+
+use crate::{
+    chain::{
+        ChainInputs,
+        network::{self as words, NetworkCommand, Peer, Publication, RequestError},
+    },
+    p2p::{self, MessageId, P2pEvents, P2pHandle, PeerId, RpcError},
+};
+
+/// What the network hears goes to the chain, until one of them ends.
+pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs) {
+    let blocks = async {
+        while let Ok(block) = events.gossip_blocks.recv().await {
+            let id = gossip_id(block.peer, &block.id);
+            let received_ms = block.received_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+            let message = words::GossipBlock { id, block: block.block, received_ms };
+            if chain.gossip_blocks.send(message).await.is_err() {
+                return;
+            }
+        }
+    };
+    let aggregates = async {
+        while let Ok(message) = events.gossip_aggregates.recv().await {
+            let id = gossip_id(message.peer, &message.id);
+            let received_ms = message.received_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+            let message = words::GossipAggregate { id, aggregate: message.aggregate, received_ms };
+            if chain.gossip_aggregates.send(message).await.is_err() {
+                return;
+            }
+        }
+    };
+    let peers = async {
+        while let Ok(event) = events.peers.recv().await {
+            let event = match event {
+                p2p::PeerEvent::Connected { peer, status } | p2p::PeerEvent::Status { peer, status } => {
+                    words::PeerEvent::Status { peer: name(peer), status: status_of_peer(status) }
+                }
+                p2p::PeerEvent::Disconnected { peer } => words::PeerEvent::Disconnected { peer: name(peer) },
+            };
+            if chain.peers.send(event).await.is_err() {
+                return;
+            }
+        }
+    };
+    let requests = async {
+        while let Ok(request) = events.requests.recv().await {
+            let (reply, chunks) = async_channel::bounded(1);
+            let kind = match request.kind {
+                p2p::RequestKind::BlocksByRange { start_slot, count } => {
+                    words::RequestKind::BlocksByRange { start_slot, count }
+                }
+                p2p::RequestKind::BlocksByRoot { roots } => words::RequestKind::BlocksByRoot { roots },
+            };
+            smol::spawn(carry_chunks(chunks, request.reply)).detach();
+            let message = words::InboundRequest { peer: name(request.peer), kind, reply };
+            if chain.requests.send(message).await.is_err() {
+                return;
+            }
+        }
+    };
+    futures::join!(blocks, aggregates, peers, requests);
+}
+
+/// What the chain wants is told to the network, until one of them ends.
+pub async fn chain_to_network(commands: Receiver<NetworkCommand>, network: P2pHandle) {
+    while let Ok(command) = commands.recv().await {
+        tell(&network, command);
+    }
+}
+
+fn tell(network: &P2pHandle, command: NetworkCommand) {
+    match command {
+        NetworkCommand::Verdict { topic, id, verdict } => {
+            let Some(peer) = peer_id(&id.peer) else { return };
+            let topic = match topic {
+                words::Topic::BeaconBlock => p2p::Topic::BeaconBlock,
+                words::Topic::BeaconAggregateAndProof => p2p::Topic::BeaconAggregateAndProof,
+            };
+            let verdict = match verdict {
+                words::Verdict::Accept => p2p::Verdict::Accept,
+                words::Verdict::Ignore => p2p::Verdict::Ignore,
+                words::Verdict::Reject => p2p::Verdict::Reject,
+            };
+            network.verdict(topic, MessageId::new(&id.message), peer, verdict);
+        }
+        NetworkCommand::Publish(publication) => {
+            let network = network.clone();
+            smol::spawn(publish(network, publication)).detach();
+        }
+        NetworkCommand::BlocksByRange { peer, start_slot, count, answer } => {
+            let blocks = peer_id(&peer).map(|peer| network.blocks_by_range(peer, start_slot, count));
+            smol::spawn(carry_blocks(blocks, answer)).detach();
+        }
+        NetworkCommand::BlocksByRoot { peer, roots, answer } => {
+            let blocks = peer_id(&peer).map(|peer| network.blocks_by_root(peer, roots));
+            smol::spawn(carry_blocks(blocks, answer)).detach();
+        }
+        NetworkCommand::Report { peer, fault } => {
+            let reason = match fault {
+                words::Fault::InvalidBlock => p2p::Reason::InvalidBlock,
+                words::Fault::BadRange => p2p::Reason::BadRange,
+                words::Fault::Unrelated => p2p::Reason::ResponseUnrelated,
+                words::Fault::Timeout => p2p::Reason::Timeout,
+            };
+            if let Some(peer) = peer_id(&peer) {
+                network.report(peer, reason);
+            }
+        }
+        NetworkCommand::Goodbye { peer, reason: words::Parting::IrrelevantNetwork } => {
+            if let Some(peer) = peer_id(&peer) {
+                network.goodbye(peer, p2p::GoodbyeReason::IrrelevantNetwork);
+            }
+        }
+        NetworkCommand::AskStatus(peer) => {
+            if let Some(peer) = peer_id(&peer) {
+                network.ask_status(peer);
+            }
+        }
+        NetworkCommand::SetStatus(status) => network.set_status(status_of_ours(status)),
+    }
+}
+
+async fn publish(network: P2pHandle, publication: Publication) {
+    let (topic, ssz) = match publication {
+        Publication::Block(block) => (p2p::Topic::BeaconBlock, block.as_ssz_bytes()),
+        Publication::Aggregate(aggregate) => (p2p::Topic::BeaconAggregateAndProof, aggregate.as_ssz_bytes()),
+    };
+    if let Err(error) = network.publish(topic, ssz).await {
+        debug!("a message of our own was not published: {error}");
+    }
+}
+
+async fn carry_blocks(blocks: Option<p2p::Blocks>, answer: words::AnswerSender) {
+    let Some(blocks) = blocks else { return };
+    while let Ok(block) = blocks.recv().await {
+        if answer.send(block.map_err(request_error)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn carry_chunks(chunks: Receiver<words::ResponseChunk>, reply: async_channel::Sender<p2p::ResponseChunk>) {
+    use p2p::ErrorCode::{ResourceUnavailable, ServerError};
+    while let Ok(chunk) = chunks.recv().await {
+        let chunk = match chunk {
+            words::ResponseChunk::Block { fork_digest, ssz } => p2p::ResponseChunk::Block { fork_digest, ssz },
+            words::ResponseChunk::ResourceUnavailable(why) => {
+                p2p::ResponseChunk::Error(ResourceUnavailable, why.into())
+            }
+            words::ResponseChunk::ServerError(why) => p2p::ResponseChunk::Error(ServerError, why.into()),
+        };
+        if reply.send(chunk).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn request_error(error: RpcError) -> RequestError {
+    match error {
+        RpcError::NotConnected | RpcError::Busy | RpcError::Unsupported | RpcError::Refused { .. } => {
+            RequestError::Unavailable(error.to_string())
+        }
+        RpcError::Timeout | RpcError::Malformed(_) | RpcError::Unrelated(_) | RpcError::Connection(_) => {
+            RequestError::PeerFailed(error.to_string())
+        }
+    }
+}
+
+fn gossip_id(peer: PeerId, message: &MessageId) -> words::GossipId {
+    words::GossipId { peer: name(peer), message: message.0.as_slice().into() }
+}
+
+fn name(peer: PeerId) -> Peer {
+    Peer(Arc::from(peer.to_string()))
+}
+
+/// The peer with this name. `None` never happens: the chain hands back what `name` made.
+fn peer_id(peer: &Peer) -> Option<PeerId> {
+    peer.0.parse().ok()
+}
+
+fn status_of_peer(status: p2p::Status) -> words::Status {
+    let p2p::Status { fork_digest, finalized_root, finalized_epoch, head_root, head_slot, earliest_available_slot } =
+        status;
+    words::Status { fork_digest, finalized_root, finalized_epoch, head_root, head_slot, earliest_available_slot }
+}
+
+/// Our chain's status in the network's words.
+pub fn status_of_ours(status: words::Status) -> p2p::Status {
+    let words::Status { fork_digest, finalized_root, finalized_epoch, head_root, head_slot, earliest_available_slot } =
+        status;
+    p2p::Status { fork_digest, finalized_root, finalized_epoch, head_root, head_slot, earliest_available_slot }
+}
