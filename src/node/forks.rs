@@ -1,0 +1,59 @@
+//! Which fork the clock is in, as peers are told.
+
+use crate::{
+    crypto::compute_fork_digest,
+    p2p::Forks,
+    types::{Config, Epoch, ForkDigest, Hash256, preset::FAR_FUTURE_EPOCH},
+};
+
+/// The forks of a network as they stand in `epoch`.
+pub fn forks_at(config: &Config, genesis_validators_root: Hash256, epoch: Epoch) -> Forks {
+    let digest = |epoch: Epoch| -> ForkDigest {
+        let blobs = (epoch >= config.fulu_fork_epoch).then(|| config.get_blob_parameters(epoch));
+        let blobs = blobs.map(|blobs| (blobs.epoch, blobs.max_blobs_per_block));
+        compute_fork_digest(config.fork_version(epoch), genesis_validators_root, blobs)
+    };
+    let regular = [config.electra_fork_epoch, config.fulu_fork_epoch, config.gloas_fork_epoch];
+    let blobs = config.blob_schedule.iter().map(|entry| entry.epoch);
+    let mut changes: Vec<Epoch> = regular.into_iter().chain(blobs).filter(|e| *e != FAR_FUTURE_EPOCH).collect();
+    changes.sort_unstable();
+    changes.dedup();
+    let next = changes.iter().copied().find(|change| *change > epoch);
+    let next_regular = regular.into_iter().filter(|change| *change > epoch && *change != FAR_FUTURE_EPOCH).min();
+    Forks {
+        current: digest(epoch),
+        known: changes.iter().copied().map(digest).collect(),
+        next_version: config.fork_version(next_regular.unwrap_or(epoch)),
+        next_epoch: next.unwrap_or(FAR_FUTURE_EPOCH),
+        next_digest: next.map_or(ForkDigest::ZERO, digest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{BlobParameters, Version};
+
+    #[test]
+    fn a_change_of_blobs_alone_changes_the_digest_but_not_the_version() {
+        let config = Config {
+            blob_schedule: vec![BlobParameters { epoch: 412_672, max_blobs_per_block: 15 }],
+            ..Config::default()
+        };
+        let root = Hash256::repeat_byte(7);
+        let before = forks_at(&config, root, 412_000);
+        assert_eq!(before.next_epoch, 412_672);
+        assert_eq!(before.next_version, Version::new([6, 0, 0, 0]), "no regular fork is planned");
+        let after = forks_at(&config, root, 412_672);
+        assert_eq!(after.current, before.next_digest);
+        assert_ne!(after.current, before.current);
+        assert_eq!((after.next_epoch, after.next_digest), (FAR_FUTURE_EPOCH, ForkDigest::ZERO));
+        assert!(after.known.contains(&before.current) && after.known.contains(&after.current));
+    }
+
+    #[test]
+    fn before_a_regular_fork_its_version_is_announced() {
+        let forks = forks_at(&Config::default(), Hash256::ZERO, 411_391);
+        assert_eq!((forks.next_epoch, forks.next_version), (411_392, Version::new([6, 0, 0, 0])));
+    }
+}

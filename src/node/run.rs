@@ -1,0 +1,401 @@
+//! A running node: its rooms wired together, supervised, and stopped in order.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use async_channel::{Receiver, Sender};
+use smol::net::TcpListener;
+use tracing::{info, warn};
+
+use super::{
+    bridge,
+    forks::forks_at,
+    networks::{Network, NetworkError},
+    slot_log,
+    supervisor::{GaveUp, Task, supervise},
+};
+use crate::{
+    api::{self, ApiContext},
+    chain::{
+        Capacities, Chain, ChainConfig, ChainHandle, ExecutionCommand, Start, StartError,
+        checkpoint::{self, Anchor, CheckpointError, Expectations, Progress, Sources},
+    },
+    db::{Database, DbConfig, DbError},
+    metrics::{self, Exporter},
+    p2p::{self, P2pConfig, P2pError, P2pHandle},
+    types::{BeaconState, Hash256, SignedBeaconBlock},
+};
+
+/// What the chain wants of the network and has not been told yet: verdicts above all, hundreds in a slot.
+const NETWORK_COMMANDS: usize = 512;
+/// Time between two rounds of the metrics' housekeeping.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// Time that a stop may take before what is left is dropped; the service manager waits longer.
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
+/// File that names the network of a data directory, for networks whose root is known from their checkpoint only.
+const ROOT_FILE: &str = "genesis_validators_root";
+
+/// Where a node starts when its data directory is empty.
+pub enum CheckpointChoice {
+    /// From a state and its block at hand: a new network's genesis.
+    Anchor(Box<BeaconState>, Box<SignedBeaconBlock>),
+    /// From beacon nodes' APIs.
+    Sources(Sources),
+    /// From files: the state's and the block's.
+    Files(PathBuf, PathBuf),
+}
+
+/// What a node needs to know.
+pub struct NodeConfig {
+    /// The network.
+    pub network: Network,
+    /// Folder for its data; made when it does not exist.
+    pub datadir: PathBuf,
+    /// Where to start.
+    pub checkpoint: CheckpointChoice,
+    /// Root of the checkpoint's block, if only one will do.
+    pub checkpoint_root: Option<Hash256>,
+    /// Accept a checkpoint that is too old.
+    pub ignore_weak_subjectivity: bool,
+    /// Peers to stay connected to: ENR or multiaddr.
+    pub boot_nodes: Vec<String>,
+    /// Where peers connect.
+    pub listen: SocketAddr,
+    /// The address that others are told, if it is not the one we listen on.
+    pub external_ip: Option<IpAddr>,
+    /// Where the API answers.
+    pub http: SocketAddr,
+    /// Peers to be connected to.
+    pub target_peers: usize,
+    /// The execution client or its stand-in.
+    pub execution: Option<Sender<ExecutionCommand>>,
+    /// Whether a line is logged for each slot.
+    pub log_slots: bool,
+}
+
+/// Why a node did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The network can't be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The checkpoint was refused.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The chain can't start.
+    #[error(transparent)]
+    Chain(#[from] StartError),
+    /// The data directory can't be used.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The network can't be reached.
+    #[error(transparent)]
+    P2p(#[from] P2pError),
+    /// The API's port can't be used.
+    #[error("cannot answer on {addr}: {source}. Is another node running? Choose another port with --http-port")]
+    Http {
+        /// The address.
+        addr: SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The data directory can't be made or read.
+    #[error("{path}: {source}")]
+    Datadir {
+        /// Which file or folder.
+        path: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A task failed for good.
+    #[error("the {task} task failed and can't go on: {reason}")]
+    Task {
+        /// Which.
+        task: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A node that runs.
+pub struct RunningNode {
+    /// Its chain.
+    pub chain: ChainHandle,
+    /// Its network.
+    pub network: P2pHandle,
+    /// Where its API answers.
+    pub http: SocketAddr,
+    gave_up: Receiver<GaveUp>,
+    tasks: Vec<smol::Task<()>>,
+}
+
+/// Starts a node on smol's global executor. Returns when it follows its chain and answers.
+pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
+    let exporter = metrics::install();
+    let (db, start) = open(&config).await?;
+    let (network_sender, network_commands) = async_channel::bounded(NETWORK_COMMANDS);
+    let chain_config = ChainConfig {
+        config: config.network.config.clone(),
+        db,
+        start,
+        clock: None,
+        network: network_sender,
+        execution: config.execution.clone(),
+        attestation_pool: None,
+        capacities: Capacities::default(),
+    };
+    let Chain { handle, inputs, tasks } = smol::unblock(move || Chain::new(chain_config)).await?;
+    let (network, events) = start_network(&config, &handle)?;
+    let listener = TcpListener::bind(config.http).await;
+    let listener = listener.map_err(|source| NodeError::Http { addr: config.http, source })?;
+    let http = listener.local_addr().map_err(|source| NodeError::Http { addr: config.http, source })?;
+    let context = api_context(&handle, &network, exporter.clone());
+
+    let (gave_up_sender, gave_up) = async_channel::bounded(1);
+    let mut running: Vec<smol::Task<()>> = tasks
+        .into_iter()
+        .map(|task| {
+            let start = task.start;
+            let start: Box<dyn Fn() -> super::supervisor::TaskFuture + Send + Sync> = Box::new(move || {
+                let future = start();
+                Box::pin(async move { future.await.map_err(|error| error.to_string()) })
+            });
+            let task = Task { name: task.name, restartable: task.restartable, start };
+            smol::spawn(supervise(task, gave_up_sender.clone()))
+        })
+        .collect();
+    running.push(smol::spawn(bridge::network_to_chain(events, inputs)));
+    running.push(smol::spawn(bridge::chain_to_network(network_commands, network.clone())));
+    running.push(smol::spawn(async move {
+        api::serve(listener, context).await;
+    }));
+    running.push(smol::spawn(each_slot(handle.clone(), network.clone(), config.log_slots)));
+    running.push(smol::spawn(upkeep(exporter)));
+    Ok(RunningNode { chain: handle, network, http, gave_up, tasks: running })
+}
+
+impl RunningNode {
+    /// Returns only when a task has failed for good.
+    pub async fn failed(&self) -> NodeError {
+        match self.gave_up.recv().await {
+            Ok(GaveUp { task, reason }) => NodeError::Task { task, reason },
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Says goodbye to peers, writes what is to be kept, and ends. Takes a few seconds at most.
+    pub async fn stop(self) {
+        let orderly = async {
+            self.network.shutdown().await;
+            self.chain.shutdown().await;
+        };
+        let late = async {
+            smol::Timer::after(STOP_TIMEOUT).await;
+            warn!("the stop took too long: what was not written is fetched again at the next start");
+        };
+        smol::future::or(orderly, late).await;
+        for task in self.tasks {
+            task.cancel().await;
+        }
+    }
+}
+
+/// Opens the data directory; fetches a checkpoint when it holds no chain.
+async fn open(config: &NodeConfig) -> Result<(Database, Start), NodeError> {
+    let datadir_error = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| NodeError::Datadir { path, source }
+    };
+    fs::create_dir_all(&config.datadir).map_err(datadir_error(&config.datadir))?;
+    let known = config.network.genesis_validators_root.or_else(|| read_root(&config.datadir));
+    if let Some(root) = known {
+        let db = open_database(config, root).await?;
+        if db.anchor()?.is_some() {
+            info!("going on with the chain in {}", config.datadir.display());
+            return Ok((db, Start::Resume));
+        }
+        // Closed again, because fetching takes long and may fail.
+        db.close()?;
+    }
+    let anchor = fetch_anchor(config).await?;
+    let root = anchor.state.genesis_validators_root;
+    let root_file = config.datadir.join(ROOT_FILE);
+    fs::write(&root_file, format!("{root:?}\n")).map_err(datadir_error(&root_file))?;
+    let db = open_database(config, root).await?;
+    info!("starting from block {:?} at slot {}", anchor.root, anchor.state.slot);
+    Ok((db, Start::Checkpoint { state: Box::new(anchor.state), block: Box::new(anchor.block) }))
+}
+
+fn read_root(datadir: &Path) -> Option<Hash256> {
+    fs::read_to_string(datadir.join(ROOT_FILE)).ok()?.trim().parse().ok()
+}
+
+async fn open_database(config: &NodeConfig, genesis_validators_root: Hash256) -> Result<Database, NodeError> {
+    let network =
+        crate::db::Network { genesis_validators_root, config_name: config.network.config.config_name.clone() };
+    let path = config.datadir.join("chain");
+    let (db, report) = smol::unblock(move || Database::open(&path, &DbConfig::new(network))).await?;
+    if !report.is_clean() {
+        warn!("the last stop was not a clean one; the data directory was put in order: {report:?}");
+    }
+    Ok(db)
+}
+
+async fn fetch_anchor(config: &NodeConfig) -> Result<Anchor, CheckpointError> {
+    let network = config.network.clone();
+    let (block_root, ignore_weak_subjectivity) = (config.checkpoint_root, config.ignore_weak_subjectivity);
+    let expected = move |work: &dyn Fn(&Expectations) -> Result<Anchor, CheckpointError>| {
+        work(&Expectations {
+            config: &network.config,
+            genesis_validators_root: network.genesis_validators_root,
+            block_root,
+            now: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            ignore_weak_subjectivity,
+        })
+    };
+    match &config.checkpoint {
+        CheckpointChoice::Anchor(state, block) => {
+            let root = block.root();
+            Ok(Anchor { state: (**state).clone(), block: (**block).clone(), root })
+        }
+        CheckpointChoice::Files(state, block) => {
+            let (state, block) = (state.clone(), block.clone());
+            smol::unblock(move || expected(&|e| checkpoint::from_files(&state, &block, e))).await
+        }
+        CheckpointChoice::Sources(sources) => {
+            info!("fetching the finalized state from {}", sources.urls.first().map_or("nowhere", String::as_str));
+            let sources = sources.clone();
+            let report = |progress: Progress| info!("checkpoint state: {progress}");
+            smol::unblock(move || expected(&|e| checkpoint::fetch(&sources, e, report))).await
+        }
+    }
+}
+
+fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pHandle, p2p::P2pEvents), P2pError> {
+    let forks = forks_at(chain.config(), chain.genesis_validators_root(), chain.clock().epoch());
+    let status = bridge::status_of_ours(chain.status());
+    p2p::start(P2pConfig {
+        listen: vec![config.listen],
+        external_ip: config.external_ip,
+        boot_nodes: config.boot_nodes.clone(),
+        max_peers: config.target_peers,
+        ..P2pConfig::new(config.datadir.join("network_key"), forks, status)
+    })
+}
+
+fn api_context(chain: &ChainHandle, network: &P2pHandle, exporter: Exporter) -> ApiContext {
+    ApiContext { config: chain.config().clone(), network: super::info::network_info(network), exporter }
+}
+
+/// In each slot: the line, the gauges, and the network's fork.
+async fn each_slot(chain: ChainHandle, network: P2pHandle, log_slots: bool) {
+    let clock = chain.clock().clone();
+    let mut forks = forks_at(chain.config(), chain.genesis_validators_root(), clock.epoch());
+    loop {
+        // Late in the slot, when its block should have come.
+        let next = clock.slot() + 1;
+        clock.until(clock.start_of(next) + clock.slot_ms() / 2).await;
+        let now = forks_at(chain.config(), chain.genesis_validators_root(), clock.epoch());
+        if now != forks {
+            if now.current != forks.current {
+                info!("the chain is in another fork now: topics change to {}", now.current);
+            }
+            network.set_forks(now.clone());
+            forks = now;
+        }
+        let peers = network.peers().await.len();
+        if log_slots {
+            slot_log::log(&chain.snapshot(), peers);
+        }
+    }
+}
+
+async fn upkeep(exporter: Exporter) {
+    loop {
+        smol::Timer::after(UPKEEP).await;
+        exporter.run_upkeep();
+    }
+}
+
+/// `hornero node`: runs until SIGINT or SIGTERM, or until a task fails for good.
+///
+/// # Errors
+/// Why it did not start, or could not go on; a sentence for the user.
+pub fn until_signal(arguments: super::NodeArguments) -> Result<(), String> {
+    let config = node_config(arguments)?;
+    smol::block_on(async {
+        let mut signals = async_signal::Signals::new([async_signal::Signal::Int, async_signal::Signal::Term])
+            .map_err(|error| format!("signals can't be caught: {error}"))?;
+        let stop_asked = async {
+            use futures::StreamExt;
+            let signal = signals.next().await;
+            info!("stopping ({})", if matches!(signal, Some(Ok(async_signal::Signal::Int))) { "SIGINT" } else { "SIGTERM" });
+            Ok(None)
+        };
+        let started = async { start(config).await.map(Some).map_err(|error| error.to_string()) };
+        let mut stop_asked = std::pin::pin!(stop_asked);
+        // A download in progress is simply dropped: nothing of it is kept.
+        let Some(node) = smol::future::or(stop_asked.as_mut(), started).await? else { return Ok(()) };
+        info!("{}", greeting(&node));
+        let failed = async { Err(node.failed().await.to_string()) };
+        let end = smol::future::or(async { stop_asked.await.map(drop) }, failed).await;
+        node.stop().await;
+        info!("stopped");
+        end
+    })
+}
+
+fn greeting(node: &RunningNode) -> String {
+    let enr = node.network.local_enr().to_base64();
+    format!("API and metrics at http://{}; our record is {enr}", node.http)
+}
+
+fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
+    let network = Network::load(&arguments.network).map_err(|error| error.to_string())?;
+    let checkpoint = match (arguments.checkpoint_state, arguments.checkpoint_block, arguments.checkpoint_sync_url) {
+        (Some(state), Some(block), None) => CheckpointChoice::Files(state, block),
+        (None, None, Some(urls)) => {
+            let urls = split(&urls);
+            if let Some(wrong) = urls.iter().find(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+                return Err(format!("--checkpoint-sync-url {wrong}: an address begins with http:// or https://"));
+            }
+            CheckpointChoice::Sources(Sources { urls, may_fail: false, stall_timeout: None })
+        }
+        (None, None, None) => {
+            let urls: Vec<String> = network.checkpoint_providers.iter().map(|url| url.to_string()).collect();
+            if !urls.is_empty() && !arguments.datadir.join("chain").exists() {
+                info!("no --checkpoint-sync-url: using the public providers {}", urls.join(", "));
+            }
+            CheckpointChoice::Sources(Sources { urls, may_fail: true, stall_timeout: None })
+        }
+        (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+            return Err("give either --checkpoint-sync-url or --checkpoint-state and --checkpoint-block".into());
+        }
+        _ => return Err("--checkpoint-state and --checkpoint-block belong together".into()),
+    };
+    warn!("this version checks neither execution payloads nor the availability of blobs' data: follow, do not stake");
+    Ok(NodeConfig {
+        network,
+        datadir: arguments.datadir,
+        checkpoint,
+        checkpoint_root: arguments.checkpoint_root,
+        ignore_weak_subjectivity: arguments.ignore_ws_check,
+        boot_nodes: arguments.boot_nodes.as_deref().map(split).unwrap_or_default(),
+        listen: SocketAddr::new(arguments.listen_address, arguments.port),
+        external_ip: None,
+        http: SocketAddr::new(arguments.http_address, arguments.http_port),
+        target_peers: arguments.target_peers,
+        execution: None,
+        log_slots: true,
+    })
+}
+
+/// The items of a list with commas, without blanks.
+fn split(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(String::from).collect()
+}
