@@ -334,7 +334,10 @@ pub fn until_signal(arguments: super::NodeArguments) -> Result<(), String> {
         let stop_asked = async {
             use futures::StreamExt;
             let signal = signals.next().await;
-            info!("stopping ({})", if matches!(signal, Some(Ok(async_signal::Signal::Int))) { "SIGINT" } else { "SIGTERM" });
+            info!(
+                "stopping ({})",
+                if matches!(signal, Some(Ok(async_signal::Signal::Int))) { "SIGINT" } else { "SIGTERM" }
+            );
             Ok(None)
         };
         let started = async { start(config).await.map(Some).map_err(|error| error.to_string()) };

@@ -36,7 +36,10 @@ pub fn log(snapshot: &Snapshot, peers: usize) {
     if peers == 0 {
         warn!("no peers: check the connection, that the port for peers is open, and --boot-nodes");
     } else if snapshot.distance() >= BEHIND && !snapshot.is_syncing {
-        warn!("the head is {} slots behind the clock: peers may be behind too, or the clock is wrong", snapshot.distance());
+        warn!(
+            "the head is {} slots behind the clock: peers may be behind too, or the clock is wrong",
+            snapshot.distance()
+        );
     }
 }
 

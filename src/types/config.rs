@@ -56,10 +56,10 @@ pub struct Config {
     pub gloas_fork_version: Version,
     #[serde(deserialize_with = "number")]
     pub gloas_fork_epoch: Epoch,
-    /// Older files say `SECONDS_PER_SLOT` instead; see [`Config::from_yaml`].
     pub slot_duration_ms: u64,
+    /// Older files say this instead of `SLOT_DURATION_MS`; [`Config::from_yaml`] takes it over and leaves `None`.
     #[serde(skip_serializing)]
-    seconds_per_slot: Option<u64>,
+    pub seconds_per_slot: Option<u64>,
     pub min_validator_withdrawability_delay: u64,
     pub shard_committee_period: u64,
     pub eth1_follow_distance: u64,
