@@ -21,7 +21,7 @@ pub use attestation::*;
 pub use basic::*;
 pub use block::*;
 pub use block_contents::*;
-pub use config::{BlobParameters, Config, ConfigError, ENRForkID};
+pub use config::{BlobParameters, Config, ConfigError};
 pub use data_column::*;
 pub use execution::*;
 pub use fork::*;

@@ -8,7 +8,6 @@ use std::str::FromStr;
 
 use alloy_primitives::FixedBytes;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use ssz_derive::{Decode, Encode};
 
 use super::{ForkName, preset::*, primitives::*};
 
@@ -120,18 +119,6 @@ pub struct BlobParameters {
     /// At most so many.
     #[serde(deserialize_with = "number")]
     pub max_blobs_per_block: u64,
-}
-
-/// What a node's ENR says of its fork.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/p2p-interface.md#eth2-field>
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct ENRForkID {
-    /// Digest of the fork that the node is on.
-    pub fork_digest: ForkDigest,
-    /// Version of the next fork, or of this one when none is planned.
-    pub next_fork_version: Version,
-    /// Epoch of the next fork, or the far future.
-    pub next_fork_epoch: Epoch,
 }
 
 /// Why a configuration can't be used.
