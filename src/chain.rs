@@ -13,6 +13,7 @@
 //! What all of them share is in `Shared`, which never changes but for the published snapshot and a few bounded sets.
 //! `.send().await` goes downstream only: network, block, database, store. Upstream nobody waits.
 
+pub mod availability;
 mod clock;
 mod error;
 mod events;

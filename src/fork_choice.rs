@@ -1,12 +1,13 @@
 //! The specification's fork-choice `Store`: pure, one owner, one message at a time.
 //!
 //! The store holds no state. What it needs of one travels in an [`ImportedBlock`], which is made where the transition
-//! runs. A vote costs 8 bytes a validator, a block about 250; nothing here walks all validators but a change of the
+//! runs. A vote costs 8 bytes a validator, a block about 330; nothing here walks all validators but a change of the
 //! justified checkpoint and pruning.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md>
 
 mod balances;
 mod head;
+mod import;
 mod node;
 mod on_attestation;
 mod on_block;
@@ -19,6 +20,7 @@ mod store;
 mod votes;
 
 pub use balances::Balances;
+pub use import::import_block;
 pub use node::{Node, PayloadStatus};
 pub use on_attestation::{OnAttestationError, equivocating_indices};
 pub use on_block::{BodyAttestation, ImportedBlock, OnBlockError};

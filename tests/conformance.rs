@@ -11,6 +11,7 @@ mod conformance {
     pub mod config;
     pub mod epoch_processing;
     pub mod fork;
+    pub mod fork_choice;
     pub mod kzg;
     pub mod merkle_proof;
     pub mod operations;

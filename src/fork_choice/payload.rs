@@ -40,29 +40,62 @@ impl Store {
         latest_valid_hash: Option<Hash256>,
     ) -> Result<(), PayloadError> {
         let at = self.position(root).ok_or(PayloadError::UnknownBlock(*root))?;
-        let (first_invalid, latest_valid) = self.split_at_latest_valid(at, latest_valid_hash);
-        if self.nodes[first_invalid].payload_status == PayloadStatus::Valid {
-            return Err(PayloadError::WasValid(self.nodes[first_invalid].root));
+        let split = self.split_at_latest_valid(Some(at), self.parent_of(at), latest_valid_hash);
+        // If the latest valid payload is none of an ancestor's, the verdict is about this block alone.
+        let (first_invalid, latest_valid) = split.map_or((Some(at), None), |(above, valid)| (above, Some(valid)));
+        self.condemn(first_invalid, latest_valid)
+    }
+
+    /// The payload of a block that was not taken in for that reason, a child of `parent_root`, is invalid. With the hash
+    /// of the latest valid payload before it, so are the blocks in between.
+    ///
+    /// # Errors
+    /// As [`Store::on_invalid_payload`].
+    pub fn on_invalid_child(
+        &mut self,
+        parent_root: &Hash256,
+        latest_valid_hash: Option<Hash256>,
+    ) -> Result<(), PayloadError> {
+        let parent = self.position(parent_root).ok_or(PayloadError::UnknownBlock(*parent_root))?;
+        match self.split_at_latest_valid(None, Some(parent), latest_valid_hash) {
+            Some((first_invalid, latest_valid)) => self.condemn(first_invalid, Some(latest_valid)),
+            None => Ok(()),
         }
-        self.take_payload_status(first_invalid, PayloadStatus::Invalid);
+    }
+
+    /// Goes down from `at`, with `above` right above it, to the block with that payload; returns the block above it and
+    /// itself.
+    fn split_at_latest_valid(
+        &self,
+        mut above: Option<usize>,
+        mut at: Option<usize>,
+        hash: Option<Hash256>,
+    ) -> Option<(Option<usize>, usize)> {
+        let hash = hash.filter(|hash| !hash.is_zero())?;
+        while let Some(here) = at {
+            if self.nodes[here].execution_block_hash == hash {
+                return Some((above, here));
+            }
+            (above, at) = (at, self.parent_of(here));
+        }
+        None
+    }
+
+    fn condemn(&mut self, first_invalid: Option<usize>, latest_valid: Option<usize>) -> Result<(), PayloadError> {
+        if let Some(at) = first_invalid {
+            if self.nodes[at].payload_status == PayloadStatus::Valid {
+                return Err(PayloadError::WasValid(self.nodes[at].root));
+            }
+            self.take_payload_status(at, PayloadStatus::Invalid);
+        }
         if let Some(at) = latest_valid {
             self.take_payload_status(at, PayloadStatus::Valid);
         }
         Ok(())
     }
 
-    /// The ancestor with that payload, and the block right above it on the way to `at`. If there is none, the verdict is
-    /// about `at` alone.
-    fn split_at_latest_valid(&self, at: usize, latest_valid_hash: Option<Hash256>) -> (usize, Option<usize>) {
-        let Some(hash) = latest_valid_hash.filter(|hash| !hash.is_zero()) else { return (at, None) };
-        let mut above = at;
-        while let Some(parent) = self.nodes[above].parent.map(|parent| parent as usize) {
-            if self.nodes[parent].execution_block_hash == hash {
-                return (above, Some(parent));
-            }
-            above = parent;
-        }
-        (at, None)
+    fn parent_of(&self, at: usize) -> Option<usize> {
+        self.nodes[at].parent.map(|parent| parent as usize)
     }
 
     /// Sets a block's status, and what follows for its ancestors or descendants.

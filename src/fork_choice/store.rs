@@ -13,7 +13,7 @@ use super::{
 };
 use crate::types::*;
 
-/// Blocks in the tree at most: more than a month without finality with a block in every slot of 12 s, about 65 MB.
+/// Blocks in the tree at most: more than a month without finality with a block in every slot of 12 s, about 85 MB.
 pub const MAX_NODES: usize = 1 << 18;
 /// Checkpoints whose balances are kept, besides the justified ones. A checkpoint's votes are included until the end of
 /// the epoch after it, so two epochs of a few branches are enough.

@@ -11,7 +11,8 @@ use std::{
 use hornero::types::preset::PRESET_BASE;
 
 use super::{
-    blocks, bls, case::Case, epoch_processing, fork, kzg, merkle_proof, operations, rewards, sanity, ssz_static,
+    blocks, bls, case::Case, epoch_processing, fork, fork_choice, kzg, merkle_proof, operations, rewards, sanity,
+    ssz_static,
 };
 
 /// Runs one case; the error says what was wrong.
@@ -24,6 +25,7 @@ pub fn runner(name: &str) -> Option<Runner> {
         "epoch_processing" => Some(epoch_processing::run),
         "finality" | "random" => Some(blocks::run),
         "fork" => Some(fork::run),
+        "fork_choice" | "sync" => Some(fork_choice::run),
         "kzg" => Some(kzg::run),
         "merkle_proof" => Some(merkle_proof::run),
         "operations" => Some(operations::run),
@@ -54,10 +56,9 @@ const LATER: &[([&str; 4], &str)] = &[
     (["minimal", "gloas", "*", "*"], "the next fork"),
     (["*", "electra", "fork", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["*", "electra", "transition", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
-    (["*", "*", "fork_choice", "*"], "comes with fork choice"),
+    (["*", "electra", "fork_choice", "on_block"], "blobs as a whole ended with Fulu"),
     (["*", "*", "light_client", "*"], "serving light clients comes with the API's breadth"),
     (["*", "*", "networking", "*"], "gossip of all topics and custody come with the network"),
-    (["*", "*", "sync", "*"], "optimistic sync comes with the execution client"),
     (["*", "*", "fast_confirmation", "*"], "a rule for the API, after fork choice"),
     (["*", "electra", "merkle_proof", "*"], "proofs of single blobs ended with Fulu"),
     (["*", "electra", "ssz_static", "BlobIdentifier"], "blob sidecars ended with Fulu"),

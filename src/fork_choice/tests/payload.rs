@@ -55,6 +55,25 @@ fn the_latest_valid_hash_says_where_the_trouble_began() {
 }
 
 #[test]
+fn a_refused_block_may_condemn_its_ancestors() {
+    let mut store = chain();
+    let hash = |store: &Store, number| Some(store.node(&root(number)).unwrap().execution_block_hash);
+    let unknown = Some(Hash256::repeat_byte(0xee));
+    let (parent, first) = (hash(&store, 3), hash(&store, 1));
+    for latest_valid in [None, unknown] {
+        store.on_invalid_child(&root(3), latest_valid).unwrap();
+        assert_eq!(status(&store, 3), PayloadStatus::NotValidated, "only the refused block is condemned");
+    }
+    let mut other = chain();
+    other.on_invalid_child(&root(3), parent).unwrap();
+    assert_eq!((status(&other, 3), other.get_head()), (PayloadStatus::Valid, root(3)));
+    store.on_invalid_child(&root(3), first).unwrap();
+    let statuses = [1, 2, 3].map(|number| status(&store, number));
+    assert_eq!(statuses, [PayloadStatus::Valid, PayloadStatus::Invalid, PayloadStatus::Invalid]);
+    assert_eq!(store.get_head(), root(4));
+}
+
+#[test]
 fn an_unknown_latest_valid_hash_condemns_one_block_only() {
     for hash in [Hash256::ZERO, Hash256::repeat_byte(0xee)] {
         let mut store = chain();

@@ -1,0 +1,264 @@
+//! `fork_choice` and `sync/optimistic`: what a store does, step by step. It is the node's own store and import; only the
+//! tasks around it are missing.
+
+use std::{collections::HashMap, sync::Arc};
+
+use hornero::{
+    chain::availability::{is_data_available, verify_data_column_sidecar_inclusion_proof},
+    crypto::PubkeyCache,
+    fork_choice::{PayloadStatus, Store, import_block},
+    transition::{
+        Checks, Context, SignatureCollector, get_committee_count_per_slot, get_indexed_attestation, get_shuffling,
+        is_slashable_attestation_data, is_valid_indexed_attestation, process_slots,
+    },
+    types::*,
+};
+
+use super::{case::Case, config, states::read};
+
+/// One step: an event, or what must hold now.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    tick: Option<u64>,
+    block: Option<String>,
+    /// The columns that the node can get; none of them if it can get none. Absent if the block has no blobs.
+    columns: Option<Vec<String>>,
+    attestation: Option<String>,
+    attester_slashing: Option<String>,
+    #[serde(default = "yes")]
+    valid: bool,
+    block_hash: Option<Hash256>,
+    payload_status: Option<Answer>,
+    checks: Option<Expected>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What the execution client will say of `block_hash`.
+#[derive(serde::Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    status: String,
+    latest_valid_hash: Option<Hash256>,
+    #[serde(rename = "validation_error")]
+    _validation_error: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    time: Option<u64>,
+    genesis_time: Option<u64>,
+    head: Option<Head>,
+    justified_checkpoint: Option<RootAtEpoch>,
+    finalized_checkpoint: Option<RootAtEpoch>,
+    proposer_boost_root: Option<Hash256>,
+    get_proposer_head: Option<Hash256>,
+}
+
+#[derive(serde::Deserialize, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    slot: Slot,
+    root: Hash256,
+}
+
+#[derive(serde::Deserialize, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct RootAtEpoch {
+    epoch: Epoch,
+    root: Hash256,
+}
+
+/// A store and the states that the node keeps beside it.
+struct Node<'a> {
+    case: &'a Case,
+    config: Arc<Config>,
+    keys: PubkeyCache,
+    checks: Checks,
+    store: Store,
+    states: HashMap<Hash256, BeaconState>,
+    answers: HashMap<Hash256, Answer>,
+}
+
+pub fn run(case: &Case) -> Result<(), String> {
+    let mut node = Node::new(case)?;
+    let steps: Vec<Step> = case.yaml("steps")?;
+    if case.has("meta.yaml") {
+        case.read("meta.yaml")?;
+    }
+    for (number, step) in steps.into_iter().enumerate() {
+        node.take(step).map_err(|error| format!("step {number}: {error}"))?;
+    }
+    Ok(())
+}
+
+impl Node<'_> {
+    fn new(case: &Case) -> Result<Node<'_>, String> {
+        let config = Arc::new(config::of(case)?);
+        let mut state = read(case, "anchor_state")?;
+        let block: BeaconBlock = case.ssz("anchor_block")?;
+        if block.state_root != state.hash_tree_root() {
+            return Err("the anchor's state root differs from ours".into());
+        }
+        let store = Store::from_anchor(&mut state, &block.header(), config.clone()).map_err(text)?;
+        let checks = Checks { signatures: case.bls_is_on()?, ..Checks::ALL };
+        let states = HashMap::from([(store.nodes()[0].root, state)]);
+        Ok(Node { case, config, keys: PubkeyCache::default(), checks, store, states, answers: HashMap::new() })
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), String> {
+        let valid = step.valid;
+        let outcome = match step {
+            Step { tick: Some(seconds), .. } => {
+                self.store.on_tick(seconds * 1000);
+                Ok(())
+            }
+            Step { block: Some(name), columns, .. } => {
+                let block = self.case.ssz(&name)?;
+                let columns = columns.map(|names| names.iter().map(|name| self.case.ssz(name)).collect());
+                self.on_block(&block, columns.transpose()?, valid)
+            }
+            Step { attestation: Some(name), .. } => self.on_attestation(&self.case.ssz(&name)?),
+            Step { attester_slashing: Some(name), .. } => self.on_attester_slashing(&self.case.ssz(&name)?),
+            Step { block_hash: Some(hash), payload_status: Some(answer), .. } => {
+                self.answers.insert(hash, answer);
+                Ok(())
+            }
+            Step { checks: Some(expected), .. } => return self.check(&expected),
+            _ => return Err("an unknown kind of step".into()),
+        };
+        match outcome {
+            Err(error) if valid => Err(format!("refused: {error}")),
+            Ok(()) if !valid => Err("taken, but it is invalid".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_block(
+        &mut self,
+        block: &SignedBeaconBlock,
+        columns: Option<Vec<DataColumnSidecar>>,
+        valid: bool,
+    ) -> Result<(), String> {
+        let (message, root) = (&block.message, block.root());
+        if self.store.contains(&root) {
+            return Ok(());
+        }
+        self.store.validate_on_block(message.slot, &message.parent_root).map_err(text)?;
+        self.check_columns(columns.as_deref(), valid)?;
+        let ctx = Context { config: &self.config, keys: &self.keys };
+        let parent_state = &self.states[&message.parent_root];
+        let (state, mut imported) = import_block(parent_state, block, &ctx, self.checks).map_err(text)?;
+        if imported.root != root {
+            return Err("the imported block has another root".into());
+        }
+        imported.payload_status = self.ask_execution(message)?;
+        self.store.on_block(imported).map_err(text)?;
+        self.states.insert(root, state);
+        Ok(())
+    }
+
+    fn check_columns(&self, columns: Option<&[DataColumnSidecar]>, valid: bool) -> Result<(), String> {
+        let Some(columns) = columns else { return Ok(()) };
+        if columns.is_empty() || !is_data_available(&self.config, columns) {
+            return Err("its data is not available".into());
+        }
+        if valid && !columns.iter().all(verify_data_column_sidecar_inclusion_proof) {
+            return Err("a column's commitments are not those of its block".into());
+        }
+        Ok(())
+    }
+
+    /// Where the vectors say nothing of payloads, they are valid.
+    fn ask_execution(&mut self, block: &BeaconBlock) -> Result<PayloadStatus, String> {
+        let Some(answer) = self.answers.get(&block.body.execution_payload.block_hash) else {
+            return Ok(PayloadStatus::Valid);
+        };
+        match answer.status.as_str() {
+            "VALID" => Ok(PayloadStatus::Valid),
+            "SYNCING" | "ACCEPTED" => Ok(PayloadStatus::NotValidated),
+            "INVALID" => {
+                self.store.on_invalid_child(&block.parent_root, answer.latest_valid_hash).map_err(text)?;
+                Err("its payload is invalid".into())
+            }
+            other => Err(format!("the payload status {other} is unknown")),
+        }
+    }
+
+    fn on_attestation(&mut self, attestation: &Attestation) -> Result<(), String> {
+        let target = attestation.data.target;
+        self.store.validate_on_attestation(&attestation.data, false).map_err(text)?;
+        let mut target_state = self.states[&target.root].clone();
+        if target_state.slot < compute_start_slot_at_epoch(target.epoch) {
+            let ctx = Context { config: &self.config, keys: &self.keys };
+            process_slots(&mut target_state, compute_start_slot_at_epoch(target.epoch), &ctx).map_err(text)?;
+        }
+        let indexed = get_indexed_attestation(&mut target_state, attestation).map_err(text)?;
+        self.check_signed(&target_state, &indexed)?;
+        self.store.on_attestation(&indexed.data, &indexed.attesting_indices, false).map_err(text)
+    }
+
+    fn on_attester_slashing(&mut self, slashing: &AttesterSlashing) -> Result<(), String> {
+        let (first, second) = (&slashing.attestation_1, &slashing.attestation_2);
+        if !is_slashable_attestation_data(&first.data, &second.data) {
+            return Err("the votes do not contradict each other".into());
+        }
+        let state = &self.states[&self.store.justified_checkpoint().root];
+        self.check_signed(state, first)?;
+        self.check_signed(state, second)?;
+        self.store.on_attester_slashing(slashing);
+        Ok(())
+    }
+
+    fn check_signed(&self, state: &BeaconState, indexed: &IndexedAttestation) -> Result<(), String> {
+        let ctx = Context { config: &self.config, keys: &self.keys };
+        let mut signatures = SignatureCollector::new(self.checks.signatures);
+        is_valid_indexed_attestation(state, indexed, &ctx, &mut signatures).map_err(text)?;
+        signatures.verify().map_err(text)
+    }
+
+    fn check(&mut self, expected: &Expected) -> Result<(), String> {
+        // What must hold must hold after a restart, too.
+        self.store = Store::from_snapshot(&self.store.to_snapshot(), self.config.clone()).map_err(text)?;
+        let head_root = self.store.get_head();
+        let head_slot = self.store.node(&head_root).ok_or("the head is unknown")?.slot;
+        let checkpoint = |checkpoint: Checkpoint| RootAtEpoch { epoch: checkpoint.epoch, root: checkpoint.root };
+        let store = &self.store;
+        same("time", &expected.time, store.time_ms() / 1000)?;
+        same("genesis_time", &expected.genesis_time, store.genesis_time())?;
+        same("head", &expected.head, Head { slot: head_slot, root: head_root })?;
+        same("justified_checkpoint", &expected.justified_checkpoint, checkpoint(store.justified_checkpoint()))?;
+        same("finalized_checkpoint", &expected.finalized_checkpoint, checkpoint(store.finalized_checkpoint()))?;
+        same("proposer_boost_root", &expected.proposer_boost_root, store.proposer_boost_root())?;
+        if expected.get_proposer_head.is_some() {
+            let committees = self.committees_of(head_root, head_slot)?;
+            let slot = self.store.get_current_slot();
+            let ours = self.store.get_proposer_head(&head_root, slot, &committees);
+            same("get_proposer_head", &expected.get_proposer_head, ours)?;
+        }
+        Ok(())
+    }
+
+    /// The members of all committees of a block's slot.
+    fn committees_of(&mut self, root: Hash256, slot: Slot) -> Result<Vec<u32>, String> {
+        let state = self.states.get_mut(&root).ok_or("the head's state is unknown")?;
+        let shuffling = get_shuffling(state, compute_epoch_at_slot(slot)).map_err(text)?;
+        let count = get_committee_count_per_slot(shuffling.shuffled.len() as u64);
+        Ok((0..count).filter_map(|index| shuffling.committee(slot, index)).flatten().copied().collect())
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: &Option<T>, ours: T) -> Result<(), String> {
+    match expected {
+        Some(expected) if *expected != ours => Err(format!("{what} is {ours:?} instead of {expected:?}")),
+        _ => Ok(()),
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
