@@ -15,3 +15,4 @@ mod signer;
 pub use beacon::{BeaconClient, BeaconError};
 pub use keys::{InteropKeys, interop_secret_key};
 pub use service::{ValidatorConfig, run};
+pub use signer::{Signer, is_aggregator, is_sync_committee_aggregator};
