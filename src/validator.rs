@@ -11,6 +11,8 @@ mod duties;
 mod keys;
 mod service;
 mod signer;
+#[cfg(test)]
+mod tests;
 
 pub use beacon::{BeaconClient, BeaconError};
 pub use keys::{InteropKeys, interop_secret_key};
