@@ -13,42 +13,72 @@
 //! What all of them share is in `Shared`, which never changes but for the published snapshot and a few bounded sets.
 //! `.send().await` goes downstream only: network, block, database, store. Upstream nobody waits.
 
+mod aggregates;
 pub mod availability;
+mod block_task;
+pub mod checkpoint;
 mod clock;
 mod error;
 mod events;
 mod execution;
+mod gossip_aggregate;
+mod gossip_block;
 mod handle;
 mod limits;
 pub mod network;
+mod pending;
 pub mod pools;
 pub mod produce;
+mod range_sync;
+mod rebuild;
+mod recorder;
+mod resume;
+mod seen;
+mod serve;
 mod snapshot;
+mod start;
 mod states;
+mod store_task;
+// The recorded chain is of the minimal preset.
+#[cfg(all(test, feature = "minimal"))]
+mod tests;
 
 use std::{
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use arc_swap::ArcSwap;
 use async_channel::Sender;
+use smol::lock::Semaphore;
 
 use crate::{
     crypto::{PubkeyCache, compute_fork_digest},
     db::Database,
     metrics::{self, QUEUE_DROPPED},
-    types::{Attestation, BeaconState, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock},
+    types::{
+        Attestation, BeaconState, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock, Slot, ValidatorIndex,
+    },
 };
+use aggregates::AggregateWork;
 pub use clock::Clock;
 pub use error::{BlockError, StartError, TaskError};
 pub use events::ChainEvent;
 use events::Subscribers;
-pub use execution::{ExecutionCommand, PayloadStatus};
+pub use execution::{ExecutionCommand, PayloadVerdict};
 pub use handle::ChainHandle;
 pub use limits::Capacities;
 use network::{GossipId, NetworkCommand, Peer, Status};
+use pending::PendingMessage;
+use range_sync::SyncMessage;
+use seen::Seen;
 pub use snapshot::{BlockInfo, KnownBlocks, Snapshot};
+pub use start::start;
+use store_task::StoreMessage;
+pub use store_task::Vote;
 
 /// Where a block came from.
 #[derive(Clone, Debug)]
@@ -84,14 +114,32 @@ pub(crate) struct Shared {
     pub keys: Arc<PubkeyCache>,
     pub capacities: Capacities,
     pub snapshot: ArcSwap<Snapshot>,
+    /// Where the peers stand; written by the sync task.
+    pub peers: ArcSwap<Vec<(Peer, Status)>>,
     pub subscribers: Subscribers,
+    /// Whose proposal for which slot was accepted.
+    pub seen_proposals: Seen<(Slot, ValidatorIndex)>,
+    /// Roots of blocks that break a rule.
+    pub invalid_blocks: Seen<Hash256>,
     /// Whether ranges are being fetched.
     pub is_syncing: AtomicBool,
+    /// The first slot from which on all blocks of our chain are stored.
+    pub earliest_slot: AtomicU64,
+    /// The state that duties were last asked of: block, epoch, state.
+    pub duties: Mutex<Option<(Hash256, Epoch, Arc<BeaconState>)>>,
+    /// One for each block task that may run.
+    pub block_permits: Arc<Semaphore>,
+    /// One state is rebuilt at a time.
+    pub rebuilding: Semaphore,
     pub network: Sender<NetworkCommand>,
     pub execution: Option<Sender<ExecutionCommand>>,
     /// Verified aggregates go here too, for the blocks that we propose.
     pub attestation_pool: Option<Sender<Arc<Attestation>>>,
     pub work: Sender<BlockWork>,
+    pub aggregates: Sender<AggregateWork>,
+    pub store: Sender<StoreMessage>,
+    pub pending: Sender<PendingMessage>,
+    pub sync: Sender<SyncMessage>,
 }
 
 impl Shared {
@@ -108,11 +156,6 @@ impl Shared {
             (self.config.fork_name(epoch) == Some(ForkName::Fulu)).then(|| self.config.get_blob_parameters(epoch));
         let version = self.config.fork_version(epoch);
         compute_fork_digest(version, self.genesis_validators_root, blobs.map(|b| (b.epoch, b.max_blobs_per_block)))
-    }
-
-    /// The post-state of a block, if it is in memory.
-    pub async fn state(&self, block_root: Hash256) -> Option<Arc<BeaconState>> {
-        self.snapshot.load().state(&block_root)
     }
 
     /// Where our chain stands. Before the first finality the finalized root is zero, as peers expect it.
@@ -197,5 +240,3 @@ pub struct ChainConfig {
     /// How much each queue holds.
     pub capacities: Capacities,
 }
-
-pub mod checkpoint;

@@ -7,8 +7,6 @@ pub mod genesis;
 mod info;
 mod logging;
 mod networks;
-#[cfg(test)]
-mod simulation;
 mod slot_log;
 mod supervisor;
 

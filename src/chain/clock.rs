@@ -180,7 +180,7 @@ mod tests {
         let sleeper = smol::spawn({
             let clock = clock.clone();
             async move {
-                clock.sleep(100).await;
+                clock.until(100).await;
                 clock.now_ms()
             }
         });

@@ -11,6 +11,9 @@ pub enum BlockError {
     /// It breaks a rule: whoever made it is at fault.
     #[error("the block is invalid: {0}")]
     Invalid(String),
+    /// The proposer's signature is not valid. The block itself, signed well, may be.
+    #[error("the proposer's signature is not valid")]
+    BadSignature,
     /// The same block, or one that it builds on, was found invalid before.
     #[error("the block, or one that it builds on, is known to be invalid")]
     KnownInvalid,
@@ -54,13 +57,14 @@ pub enum BlockError {
 impl BlockError {
     /// Whether whoever sent the block broke a rule.
     pub fn is_fault(&self) -> bool {
-        matches!(self, BlockError::Invalid(_) | BlockError::KnownInvalid)
+        matches!(self, BlockError::Invalid(_) | BlockError::BadSignature | BlockError::KnownInvalid)
     }
 
     /// The label in metrics.
     pub const fn label(&self) -> &'static str {
         match self {
             BlockError::Invalid(_) => "invalid",
+            BlockError::BadSignature => "bad_signature",
             BlockError::KnownInvalid => "known_invalid",
             BlockError::Future { .. } => "future",
             BlockError::Finalized { .. } => "finalized",

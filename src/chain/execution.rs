@@ -9,7 +9,7 @@ use crate::types::{Hash256, SignedBeaconBlock};
 /// What the execution client says of a payload.
 /// <https://github.com/ethereum/execution-apis/blob/main/src/engine/paris.md#payload-validation>
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PayloadStatus {
+pub enum PayloadVerdict {
     /// Valid.
     Valid,
     /// Invalid, with the client's words. The block is invalid.
@@ -21,12 +21,12 @@ pub enum PayloadStatus {
 /// A request to the execution client.
 #[derive(Clone, Debug)]
 pub enum ExecutionCommand {
-    /// Judge a block's payload. A reply that never comes counts as [`PayloadStatus::Syncing`].
+    /// Judge a block's payload. A reply that never comes counts as [`PayloadVerdict::Syncing`].
     NewPayload {
         /// The block.
         block: Arc<SignedBeaconBlock>,
         /// One answer.
-        reply: Sender<PayloadStatus>,
+        reply: Sender<PayloadVerdict>,
     },
     /// The head has changed. Only the latest counts.
     ForkchoiceUpdated {

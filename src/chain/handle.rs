@@ -1,18 +1,23 @@
 //! How the API, the validators and the node talk to the chain.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_channel::Receiver;
 
 use super::{
-    BlockSource, BlockWork, Clock, Shared, Snapshot,
+    AggregateWork, BlockSource, BlockWork, Clock, Shared, Snapshot, StoreMessage, Vote,
     error::BlockError,
     events::ChainEvent,
     network::{NetworkCommand, Publication, Status},
+    recorder,
 };
 use crate::{
-    db::Database,
-    types::{BeaconState, Config, Hash256, SignedBeaconBlock, Slot},
+    db::{Database, DbError},
+    transition::{get_shuffling, process_slots},
+    types::{
+        BeaconState, Config, Epoch, Hash256, SignedAggregateAndProof, SignedBeaconBlock, Slot,
+        compute_start_slot_at_epoch,
+    },
 };
 
 /// The chain's tasks, from outside. Clones share them.
@@ -89,7 +94,7 @@ impl ChainHandle {
     /// The post-state of a block that descends from the finalized one, or that is stored; rebuilt by replay when it is not
     /// in memory. Hashed, with the shufflings of its epoch.
     pub async fn state_by_block_root(&self, root: Hash256) -> Option<Arc<BeaconState>> {
-        self.shared.state(root).await
+        self.shared.state(root).await.ok()
     }
 
     /// The state with this root, if it is the post-state of such a block.
@@ -110,5 +115,67 @@ impl ChainHandle {
             return (slot <= snapshot.slot).then(|| snapshot.head_state.clone());
         }
         self.state_by_block_root(snapshot.ancestor(snapshot.head_root, slot)?).await
+    }
+
+    /// Verifies an aggregate of our own, counts its votes and publishes it. An error says in words what is wrong with it.
+    pub async fn submit_aggregate(&self, aggregate: Arc<SignedAggregateAndProof>) -> Result<(), &'static str> {
+        let (reply, answer) = async_channel::bounded(1);
+        let gone = "the node is stopping";
+        let work = AggregateWork { aggregate, id: None, reply: Some(reply) };
+        self.shared.aggregates.send(work).await.map_err(|_| gone)?;
+        answer.recv().await.map_err(|_| gone)?
+    }
+
+    /// Counts votes in the fork choice, as from their next slot on. The caller has verified them.
+    pub async fn count_votes(&self, votes: Vec<Vote>) {
+        let _ = self.shared.store.send(StoreMessage::Votes(votes)).await;
+    }
+
+    /// The head's state, advanced if need be, such that `epoch` is its current, next or previous one, with the committees
+    /// of `epoch` in its caches. `None` for an epoch after the clock's next, or one that is too long ago.
+    pub async fn duty_state(&self, epoch: Epoch) -> Option<Arc<BeaconState>> {
+        let snapshot = self.snapshot();
+        if epoch > self.shared.clock.epoch() + 1 {
+            return None;
+        }
+        let near = snapshot.head_state.current_epoch().saturating_sub(1)..=snapshot.head_state.current_epoch() + 1;
+        if near.contains(&epoch) && snapshot.head_state.caches.shuffling(epoch).is_some() {
+            return Some(snapshot.head_state.clone());
+        }
+        let wanted = (snapshot.head_root, epoch);
+        let known = self.shared.duties.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((root, epoch, state)) = known
+            && (root, epoch) == wanted
+        {
+            return Some(state);
+        }
+        let state = if epoch < *near.start() {
+            let last = compute_start_slot_at_epoch(epoch + 1).saturating_sub(1);
+            self.state_at_slot(last).await?
+        } else {
+            snapshot.head_state.clone()
+        };
+        let shared = self.shared.clone();
+        let state = smol::unblock(move || {
+            let mut state = (*state).clone();
+            if state.current_epoch() + 1 < epoch {
+                process_slots(&mut state, compute_start_slot_at_epoch(epoch - 1), &shared.context()).ok()?;
+            }
+            get_shuffling(&mut state, epoch).ok()?;
+            state.hash_tree_root();
+            Some(Arc::new(state))
+        })
+        .await?;
+        let mut known = self.shared.duties.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some((snapshot.head_root, epoch, state.clone()));
+        Some(state)
+    }
+
+    /// Makes everything durable: call it once, before the tasks are stopped. Returns when it is done.
+    ///
+    /// # Errors
+    /// When the disk fails; the next start then replays more.
+    pub async fn shutdown(&self) -> Result<(), DbError> {
+        recorder::flush(&self.shared).await
     }
 }

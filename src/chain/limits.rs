@@ -7,6 +7,10 @@ use std::num::NonZero;
 pub const AGGREGATES_WAITING: usize = 1024;
 /// Aggregates verified in one batch: three signatures each. Larger batches hardly gain, and delay the first verdict.
 pub const AGGREGATES_PER_BATCH: usize = 64;
+/// Verified votes of the current slot, which count from the next on: some 32 for each of mainnet's 64 committees.
+pub const EARLY_VOTES: usize = 2048;
+/// How long the execution client may take for a payload before the block is imported optimistically.
+pub const EXECUTION_TIMEOUT_MS: u64 = 8_000;
 /// Post-states kept besides the anchors: a fork, a late block and the blocks of some slots. Each costs what it does not
 /// share with its neighbours, some 6 MB at mainnet's size.
 pub const RECENT_STATES: usize = 16;

@@ -49,6 +49,13 @@ impl Database {
         inner.index.flush()?;
         Ok(report)
     }
+
+    /// Removes all stored states but these.
+    pub fn keep_states(&self, keep: &[Hash256]) -> Result<PruneReport, DbError> {
+        let mut report = PruneReport::default();
+        self.inner.prune_states(Slot::MAX, keep, &mut report)?;
+        Ok(report)
+    }
 }
 
 impl Inner {

@@ -21,6 +21,3 @@ pub use proposer::*;
 pub use registry::*;
 pub use shuffling::*;
 pub use sync_committee::*;
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,296 @@
+//! A block's way: one task each, from the queue to the store.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use async_channel::Receiver;
+
+use super::{
+    BlockError, BlockSource, BlockWork, ExecutionCommand, PayloadVerdict, PendingMessage, Shared, Snapshot,
+    StoreMessage, TaskError,
+    gossip_block::{self, Passed},
+    limits::{EXECUTION_TIMEOUT_MS, MAX_ORPHAN_DEPTH},
+    network::{Fault, GossipBlock, GossipId, NetworkCommand, Publication, Topic, Verdict},
+    pending::Orphan,
+    range_sync::SyncMessage,
+    rebuild::prepare,
+    store_task::Imported,
+};
+use crate::{
+    fork_choice::{PayloadStatus, import_block},
+    metrics::{self, BLOCK_STAGE_SECONDS, BLOCKS, GOSSIP_VERDICTS, QUEUE_DROPPED, QUEUE_LENGTH},
+    transition::Checks,
+    types::{BeaconState, Hash256, SignedBeaconBlock, compute_epoch_at_slot, compute_start_slot_at_epoch},
+};
+
+/// Starts a block task for each block, as many at once as there are permits.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    gossip: Receiver<GossipBlock>,
+    work: Receiver<BlockWork>,
+) -> Result<(), TaskError> {
+    loop {
+        let next =
+            smol::future::or(async { work.recv().await.ok() }, async { gossip.recv().await.ok().map(BlockWork::from) });
+        let Some(next) = next.await else { return Err(TaskError::Abandoned("blocks")) };
+        metrics::set(&QUEUE_LENGTH, &[("queue", "blocks")], work.len() as f64);
+        metrics::set(&QUEUE_LENGTH, &[("queue", "gossip_block")], gossip.len() as f64);
+        let permit = shared.block_permits.acquire_arc().await;
+        let shared = shared.clone();
+        smol::spawn(async move {
+            BlockTask::new(shared, next).run().await;
+            drop(permit);
+        })
+        .detach();
+    }
+}
+
+impl From<GossipBlock> for BlockWork {
+    fn from(gossip: GossipBlock) -> Self {
+        BlockWork {
+            block: gossip.block,
+            source: BlockSource::Gossip(gossip.id),
+            received_ms: gossip.received_ms,
+            reply: None,
+        }
+    }
+}
+
+struct BlockTask {
+    shared: Arc<Shared>,
+    work: BlockWork,
+    /// Whether the verdict, or the publication, is out.
+    is_told: bool,
+    /// When the current stage began.
+    stage_ms: u64,
+}
+
+/// What the transition makes of a block.
+type Processed = Result<(Arc<BeaconState>, crate::fork_choice::ImportedBlock), BlockError>;
+
+impl BlockTask {
+    fn new(shared: Arc<Shared>, work: BlockWork) -> BlockTask {
+        let stage_ms = work.received_ms;
+        let mut task = BlockTask { shared, work, is_told: false, stage_ms };
+        task.stage("queue");
+        task
+    }
+
+    async fn run(mut self) {
+        let block = self.work.block.clone();
+        let root = smol::unblock(move || block.root()).await;
+        let result = self.import(root).await;
+        self.tell(&result, root);
+        metrics::inc(&BLOCKS, &[("outcome", result.as_ref().map_or_else(BlockError::label, |()| "imported"))]);
+        if let Some(reply) = &self.work.reply {
+            // One answer, one place for it.
+            let _ = reply.try_send(result.map(|()| root));
+        }
+    }
+
+    async fn import(&mut self, root: Hash256) -> Result<(), BlockError> {
+        let snapshot = self.shared.snapshot.load_full();
+        let passed = self.check(&snapshot, root).await;
+        self.stage("gossip");
+        match passed {
+            Ok(Passed::All) => self.pass_on(),
+            Ok(Passed::AllButProposer) => {}
+            Err(BlockError::UnknownParent { parent }) => return Err(self.keep_orphan(&snapshot, root, parent).await),
+            Err(error) => return Err(error),
+        }
+        if snapshot.contains(&root) {
+            return Ok(());
+        }
+        let parent_state = self.shared.state(self.work.block.message.parent_root).await?;
+        let (processed, payload) = smol::future::zip(self.process(parent_state.clone()), self.new_payload()).await;
+        let (state, mut imported) = processed?;
+        self.stage("transition");
+        imported.payload_status = payload?;
+        self.pass_on();
+        let block = self.work.block.clone();
+        let db = self.shared.db.clone();
+        smol::unblock(move || db.put_blocks(&[(root, &block)])).await?;
+        self.stage("db");
+        // A block that is a little early, as the network allows, waits for its slot.
+        let slot = self.work.block.message.slot;
+        self.shared.clock.until(self.shared.clock.start_of(slot)).await;
+        let boundary = boundary(&self.work.block, root, &parent_state, &state);
+        let imported = Box::new(Imported { block: imported, state, boundary });
+        let result = self.hand_over(imported).await;
+        self.stage("store");
+        result
+    }
+
+    /// The checks that cost little; all of them for what is to be passed on.
+    async fn check(&self, snapshot: &Arc<Snapshot>, root: Hash256) -> Result<Passed, BlockError> {
+        let (shared, snapshot, block) = (self.shared.clone(), snapshot.clone(), self.work.block.clone());
+        if matches!(self.work.source, BlockSource::Gossip(_) | BlockSource::Api) {
+            return smol::unblock(move || gossip_block::check(&shared, &snapshot, &block, root)).await;
+        }
+        if snapshot.contains(&root) {
+            return Ok(Passed::AllButProposer);
+        }
+        gossip_block::check_slot(&shared, &snapshot, block.message.slot)?;
+        gossip_block::check_not_invalid(&shared, &block.message, root)?;
+        let parent = block.message.parent_root;
+        if snapshot.contains(&parent) {
+            return Ok(Passed::AllButProposer);
+        }
+        // It would be stored unverified otherwise, and keep the well signed one out.
+        smol::unblock(move || gossip_block::check_signature(&shared, &snapshot.head_state, &block, root)).await?;
+        Err(BlockError::UnknownParent { parent })
+    }
+
+    /// Puts a block whose parent is unknown into the database, and tells the pending task its root. Far ahead of our head
+    /// it is only a sign that we have to sync.
+    async fn keep_orphan(&self, snapshot: &Snapshot, root: Hash256, parent: Hash256) -> BlockError {
+        let slot = self.work.block.message.slot;
+        let peer = match &self.work.source {
+            BlockSource::Gossip(id) => Some(id.peer.clone()),
+            BlockSource::ByRoot(peer) => Some(peer.clone()),
+            BlockSource::ByRange(_) => return BlockError::UnknownParent { parent },
+            BlockSource::Stored | BlockSource::Api => None,
+        };
+        if slot > snapshot.head_slot.saturating_add(MAX_ORPHAN_DEPTH) {
+            let _ = self.shared.sync.try_send(SyncMessage::FarBehind);
+            return BlockError::TooFarAhead { slot };
+        }
+        let (db, block) = (self.shared.db.clone(), self.work.block.clone());
+        if let Err(error) = smol::unblock(move || db.put_blocks(&[(root, &block)])).await {
+            return error.into();
+        }
+        let message = PendingMessage::Orphan(Orphan { root, parent, slot, peer });
+        if self.shared.pending.try_send(message).is_err() {
+            metrics::inc(&QUEUE_DROPPED, &[("queue", "pending")]);
+        }
+        BlockError::UnknownParent { parent }
+    }
+
+    /// Runs the transition on the blocking pool. A panic there costs this block only.
+    async fn process(&self, parent_state: Arc<BeaconState>) -> Processed {
+        let (shared, block) = (self.shared.clone(), self.work.block.clone());
+        smol::unblock(move || {
+            let transition = || -> Processed {
+                // Signatures also of what comes from our own database: it may be an orphan that nobody verified.
+                let (mut state, imported) = import_block(&parent_state, &block, &shared.context(), Checks::ALL)
+                    .map_err(|error| {
+                        // Who changes a good block's signature must not make us refuse the good one.
+                        let signed = gossip_block::check_signature(&shared, &parent_state, &block, block.root());
+                        if signed.is_err() { BlockError::BadSignature } else { BlockError::Invalid(error.to_string()) }
+                    })?;
+                prepare(&mut state).map_err(|e| BlockError::Internal(e.to_string()))?;
+                Ok((Arc::new(state), imported))
+            };
+            catch_unwind(AssertUnwindSafe(transition)).unwrap_or_else(|_| {
+                let slot = block.message.slot;
+                tracing::error!(slot, "the transition panicked; please report this with the block at this slot");
+                Err(BlockError::Invalid("the transition panicked".into()))
+            })
+        })
+        .await
+    }
+
+    /// Asks the execution client, if there is one. Without one, payloads count as valid.
+    async fn new_payload(&self) -> Result<PayloadStatus, BlockError> {
+        let Some(execution) = &self.shared.execution else { return Ok(PayloadStatus::Valid) };
+        let (reply, answer) = async_channel::bounded(1);
+        let command = ExecutionCommand::NewPayload { block: self.work.block.clone(), reply };
+        if execution.send(command).await.is_err() {
+            return Ok(PayloadStatus::NotValidated);
+        }
+        match self.shared.clock.within(EXECUTION_TIMEOUT_MS, answer.recv()).await {
+            Some(Ok(PayloadVerdict::Valid)) => Ok(PayloadStatus::Valid),
+            Some(Ok(PayloadVerdict::Invalid(words))) => {
+                Err(BlockError::Invalid(format!("the execution client says that the payload is not valid: {words}")))
+            }
+            Some(Ok(PayloadVerdict::Syncing) | Err(_)) | None => Ok(PayloadStatus::NotValidated),
+        }
+    }
+
+    async fn hand_over(&self, imported: Box<Imported>) -> Result<(), BlockError> {
+        let (reply, answer) = async_channel::bounded(1);
+        let gone = |_| BlockError::Internal("the store task has ended; the node is stopping".into());
+        self.shared.store.send(StoreMessage::Imported { imported, reply }).await.map_err(|e| gone(e.to_string()))?;
+        answer.recv().await.map_err(|e| gone(e.to_string()))?
+    }
+
+    /// The block passed what gossip asks for: others may have it.
+    fn pass_on(&mut self) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        match &self.work.source {
+            BlockSource::Gossip(id) => verdict(&self.shared, id, Verdict::Accept),
+            BlockSource::Api => {
+                let block = Publication::Block(self.work.block.clone());
+                self.shared.tell_network(NetworkCommand::Publish(block));
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells everybody whom the end concerns.
+    fn tell(&mut self, result: &Result<(), BlockError>, root: Hash256) {
+        let slot = self.work.block.message.slot;
+        let Err(error) = result else {
+            tracing::debug!(slot, %root, source = ?self.work.source, "block imported");
+            return self.pass_on();
+        };
+        tracing::debug!(slot, %root, source = ?self.work.source, %error, "block not imported");
+        if let BlockError::Invalid(_) = error {
+            tracing::warn!(slot, %root, %error, "a block was refused; nothing is to be done unless it was your own");
+        }
+        if matches!(error, BlockError::Invalid(_) | BlockError::KnownInvalid) {
+            self.shared.invalid_blocks.insert(root);
+            let _ = self.shared.pending.try_send(PendingMessage::Invalid(root));
+        }
+        let is_fault = error.is_fault();
+        match &self.work.source {
+            BlockSource::Gossip(id) if !self.is_told => {
+                verdict(&self.shared, id, if is_fault { Verdict::Reject } else { Verdict::Ignore });
+            }
+            BlockSource::ByRoot(peer) | BlockSource::ByRange(peer) if is_fault => self.report(peer),
+            BlockSource::Stored if *error == BlockError::BadSignature => {
+                let db = self.shared.db.clone();
+                smol::unblock(move || db.forget_block(root)).detach();
+            }
+            _ => {}
+        }
+    }
+
+    fn report(&self, peer: &super::network::Peer) {
+        self.shared.tell_network(NetworkCommand::Report { peer: peer.clone(), fault: Fault::InvalidBlock });
+    }
+
+    /// Ends a stage: records how long it took.
+    fn stage(&mut self, name: &'static str) {
+        let now = self.shared.clock.now_ms();
+        let seconds = now.saturating_sub(self.stage_ms) as f64 / 1000.0;
+        metrics::observe(&BLOCK_STAGE_SECONDS, &[("stage", name)], seconds);
+        self.stage_ms = now;
+    }
+}
+
+fn verdict(shared: &Shared, id: &GossipId, verdict: Verdict) {
+    let topic = Topic::BeaconBlock;
+    metrics::inc(&GOSSIP_VERDICTS, &[("topic", topic.label()), ("verdict", verdict.label())]);
+    shared.tell_network(NetworkCommand::Verdict { topic, id: id.clone(), verdict });
+}
+
+/// The state that may become a checkpoint's, if the block is the first of its branch in an epoch.
+fn boundary(
+    block: &SignedBeaconBlock,
+    root: Hash256,
+    parent_state: &Arc<BeaconState>,
+    state: &Arc<BeaconState>,
+) -> Option<(Hash256, Arc<BeaconState>)> {
+    let slot = block.message.slot;
+    let epoch = compute_epoch_at_slot(slot);
+    if compute_epoch_at_slot(parent_state.latest_block_header.slot) == epoch {
+        return None;
+    }
+    let starts_epoch = slot == compute_start_slot_at_epoch(epoch);
+    Some(if starts_epoch { (root, state.clone()) } else { (block.message.parent_root, parent_state.clone()) })
+}

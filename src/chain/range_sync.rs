@@ -1,0 +1,324 @@
+//! Range sync: forward from our head to the peers', in batches.
+//!
+//! The task knows where the peers stand. When one of them is far enough ahead, it fetches ranges of slots from several
+//! peers at once, a few batches ahead of the one that is being imported, and imports them in order.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, atomic::Ordering},
+};
+
+use async_channel::Receiver;
+
+use super::{
+    BlockError, BlockSource, BlockWork, Shared, Snapshot, StoreMessage, TaskError,
+    limits::*,
+    network::{Fault, NetworkCommand, Parting, Peer, PeerEvent, Status},
+};
+use crate::types::{Hash256, SignedBeaconBlock, Slot, compute_start_slot_at_epoch, preset::SLOTS_PER_EPOCH};
+
+/// What the sync task is told besides news of peers.
+pub(crate) enum SyncMessage {
+    /// A block came that is too far ahead for the pending task.
+    FarBehind,
+}
+
+/// Peers are asked again where they stand when our head is behind the clock by more slots than this.
+const STALE_SLOTS: u64 = 2;
+
+pub(super) struct SyncTask {
+    shared: Arc<Shared>,
+    events: Receiver<PeerEvent>,
+    messages: Receiver<SyncMessage>,
+    peers: HashMap<Peer, Status>,
+    /// Where the next round starts, if not at the head: after a round that found nothing that fits our head.
+    from_finalized: bool,
+}
+
+/// A batch that is being fetched.
+struct Batch {
+    start: Slot,
+    count: u64,
+    attempts: u32,
+    /// Who failed to give it.
+    failed: HashSet<Peer>,
+    /// Who is asked.
+    peer: Peer,
+    blocks: smol::Task<Result<Vec<Arc<SignedBeaconBlock>>, FetchError>>,
+}
+
+/// Why a batch was not fetched.
+#[derive(Debug)]
+enum FetchError {
+    /// The peer can't or did not.
+    Failed(String),
+    /// What came is no chain of blocks in the range.
+    Bad(&'static str),
+}
+
+/// How a round ended.
+#[derive(Debug, PartialEq, Eq)]
+enum RoundEnd {
+    /// The target is reached.
+    Reached,
+    /// No peer has what we need, or they give nothing that fits.
+    GaveUp,
+}
+
+impl SyncTask {
+    pub fn new(shared: Arc<Shared>, events: Receiver<PeerEvent>, messages: Receiver<SyncMessage>) -> SyncTask {
+        SyncTask { shared, events, messages, peers: HashMap::new(), from_finalized: false }
+    }
+
+    pub async fn run(mut self) -> Result<(), TaskError> {
+        loop {
+            let clock = self.shared.clock.clone();
+            let next_slot = clock.start_of(clock.slot() + 1);
+            enum Wake {
+                Peer(PeerEvent),
+                Slot,
+                Behind,
+            }
+            let wake = smol::future::or(
+                async { self.events.recv().await.map(Wake::Peer) },
+                smol::future::or(
+                    async { self.messages.recv().await.map(|SyncMessage::FarBehind| Wake::Behind) },
+                    async {
+                        clock.until(next_slot).await;
+                        Ok(Wake::Slot)
+                    },
+                ),
+            );
+            match wake.await {
+                Err(_) => return Err(TaskError::Abandoned("sync")),
+                Ok(Wake::Peer(event)) => self.on_peer(event).await,
+                Ok(Wake::Slot) => self.ask_where_peers_stand(),
+                Ok(Wake::Behind) => {}
+            }
+            while let Some(target) = self.target() {
+                self.set_syncing(true);
+                let end = self.round(target).await;
+                self.drain_events().await;
+                if end == RoundEnd::GaveUp {
+                    break;
+                }
+            }
+            self.set_syncing(false);
+        }
+    }
+
+    fn set_syncing(&self, syncing: bool) {
+        if self.shared.is_syncing.swap(syncing, Ordering::Relaxed) != syncing {
+            let _ = self.shared.store.try_send(StoreMessage::Publish);
+        }
+    }
+
+    async fn drain_events(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.on_peer(event).await;
+        }
+        while self.messages.try_recv().is_ok() {}
+    }
+
+    async fn on_peer(&mut self, event: PeerEvent) {
+        match event {
+            PeerEvent::Disconnected { peer } => {
+                self.peers.remove(&peer);
+            }
+            PeerEvent::Status { peer, status } => {
+                if let Some(why) = self.irrelevance(&status).await {
+                    tracing::debug!(%peer, why, "parting from a peer");
+                    self.peers.remove(&peer);
+                    let reason = Parting::IrrelevantNetwork;
+                    self.shared.tell_network(NetworkCommand::Goodbye { peer, reason });
+                } else if self.peers.len() < MAX_PEERS || self.peers.contains_key(&peer) {
+                    self.peers.insert(peer, status);
+                }
+            }
+        }
+        let all = self.peers.iter().map(|(peer, status)| (peer.clone(), *status)).collect();
+        self.shared.peers.store(Arc::new(all));
+    }
+
+    /// Why a peer is not on our chain.
+    /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/p2p-interface.md#status-v1>
+    async fn irrelevance(&self, status: &Status) -> Option<&'static str> {
+        let snapshot = self.shared.snapshot.load_full();
+        let clock = &self.shared.clock;
+        let disparity = self.shared.config.maximum_gossip_clock_disparity;
+        if status.fork_digest != self.shared.fork_digest(clock.epoch()) {
+            return Some("its fork is another");
+        }
+        if clock.start_of(status.head_slot) > clock.now_ms().saturating_add(disparity) {
+            return Some("its head is in the future");
+        }
+        if status.finalized_epoch > snapshot.finalized.epoch || status.finalized_epoch == 0 {
+            return None;
+        }
+        let ours = self.canonical_checkpoint(&snapshot, status.finalized_epoch).await?;
+        (ours != status.finalized_root).then_some("it finalized another chain")
+    }
+
+    /// The last block of our finalized chain at or before the start of `epoch`, as far as we have it.
+    async fn canonical_checkpoint(&self, snapshot: &Snapshot, epoch: u64) -> Option<Hash256> {
+        if epoch == snapshot.finalized.epoch {
+            return Some(snapshot.finalized.root);
+        }
+        let end = compute_start_slot_at_epoch(epoch).saturating_add(1);
+        // A gap of more than an epoch before a finalized checkpoint is rare: then we do not judge.
+        let (db, start) = (self.shared.db.clone(), end.saturating_sub(SLOTS_PER_EPOCH));
+        let roots = smol::unblock(move || db.canonical_roots(start..end)).await.ok()?;
+        roots.last().map(|(_, root)| *root)
+    }
+
+    /// Keeps the statuses fresh when we are behind and nobody seems to be ahead.
+    fn ask_where_peers_stand(&self) {
+        let snapshot = self.shared.snapshot.load();
+        if self.shared.clock.slot().saturating_sub(snapshot.head_slot) <= STALE_SLOTS {
+            return;
+        }
+        for peer in self.peers.keys().take(BATCH_WINDOW) {
+            self.shared.tell_network(NetworkCommand::AskStatus(peer.clone()));
+        }
+    }
+
+    /// The slot up to which ranges are to be fetched, if any.
+    fn target(&self) -> Option<Slot> {
+        let snapshot = self.shared.snapshot.load();
+        let behind_clock = self.shared.clock.slot().saturating_sub(snapshot.head_slot);
+        let best = self.peers.values().map(|status| status.head_slot).max()?;
+        // A small gap that lasts is closed too: blocks were lost that nobody will gossip again.
+        let gap = if behind_clock > 2 * SYNC_GAP_SLOTS { 1 } else { SYNC_GAP_SLOTS };
+        (best >= snapshot.head_slot.saturating_add(gap)).then_some(best)
+    }
+
+    /// Fetches and imports up to `target`.
+    async fn round(&mut self, target: Slot) -> RoundEnd {
+        let snapshot = self.shared.snapshot.load_full();
+        let finalized = compute_start_slot_at_epoch(snapshot.finalized.epoch);
+        let from = if std::mem::take(&mut self.from_finalized) { finalized } else { snapshot.head_slot };
+        let mut next = from + 1;
+        tracing::info!(from = next, to = target, peers = self.peers.len(), "syncing");
+        let mut window: VecDeque<Batch> = VecDeque::new();
+        let mut progress = false;
+        loop {
+            while window.len() < BATCH_WINDOW && next <= target {
+                let count = BATCH_SLOTS.min(target - next + 1);
+                let Some(batch) = self.start_batch(next, count, 0, HashSet::new(), &window) else { break };
+                next += count;
+                window.push_back(batch);
+            }
+            let Some(batch) = window.pop_front() else {
+                return if next > target && progress { RoundEnd::Reached } else { RoundEnd::GaveUp };
+            };
+            let (start, count, attempts, mut failed) = (batch.start, batch.count, batch.attempts, batch.failed);
+            let result = match batch.blocks.await {
+                Ok(blocks) => self.import(&batch.peer, blocks).await,
+                Err(FetchError::Failed(why)) => Err(why),
+                Err(FetchError::Bad(why)) => {
+                    let fault = Fault::BadRange;
+                    self.shared.tell_network(NetworkCommand::Report { peer: batch.peer.clone(), fault });
+                    Err(why.into())
+                }
+            };
+            self.drain_events().await;
+            match result {
+                Ok(imported) => {
+                    progress |= imported > 0;
+                    let head = self.shared.snapshot.load().head_slot;
+                    tracing::info!(slot = start + count - 1, head, to = target, "synced");
+                }
+                Err(why) => {
+                    tracing::debug!(peer = %batch.peer, start, count, why, "a batch failed");
+                    failed.insert(batch.peer);
+                    let again = (attempts + 1 < BATCH_ATTEMPTS)
+                        .then(|| self.start_batch(start, count, attempts + 1, failed, &window))
+                        .flatten();
+                    let Some(again) = again else {
+                        // Perhaps an earlier batch was empty that should not have been, or our head is on a branch that
+                        // nobody else has: from the finalized block everything is asked for again.
+                        self.from_finalized = from != finalized;
+                        return RoundEnd::GaveUp;
+                    };
+                    window.push_front(again);
+                }
+            }
+        }
+    }
+
+    /// Asks the peer for a batch that has it, did not fail it, and has the fewest batches to fetch now. When all have
+    /// failed, they get another chance.
+    fn start_batch(
+        &self,
+        start: Slot,
+        count: u64,
+        attempts: u32,
+        mut failed: HashSet<Peer>,
+        window: &VecDeque<Batch>,
+    ) -> Option<Batch> {
+        let has = |status: &Status| status.head_slot >= start && status.earliest_available_slot <= start;
+        let able = || self.peers.iter().filter(|(_, status)| has(status)).map(|(peer, _)| peer);
+        if able().all(|peer| failed.contains(peer)) {
+            failed.clear();
+        }
+        let busy = |peer: &Peer| window.iter().filter(|batch| batch.peer == *peer).count();
+        let peer =
+            able().filter(|peer| !failed.contains(*peer)).min_by_key(|peer| (busy(peer), (*peer).clone()))?.clone();
+        let blocks = smol::spawn(fetch(self.shared.clone(), peer.clone(), start, count));
+        Some(Batch { start, count, attempts, failed, peer, blocks })
+    }
+
+    /// Imports a batch in order. How many blocks were new.
+    async fn import(&self, peer: &Peer, blocks: Vec<Arc<SignedBeaconBlock>>) -> Result<usize, String> {
+        let mut imported = 0;
+        for block in blocks {
+            let slot = block.message.slot;
+            let (reply, answer) = async_channel::bounded(1);
+            let received_ms = self.shared.clock.now_ms();
+            let source = BlockSource::ByRange(peer.clone());
+            let work = BlockWork { block, source, received_ms, reply: Some(reply) };
+            self.shared.work.send(work).await.map_err(|_| "the node is stopping")?;
+            match answer.recv().await.map_err(|_| "the node is stopping")? {
+                Ok(_) => imported += 1,
+                // Ranges may begin before the finalized slot.
+                Err(BlockError::Finalized { .. }) => {}
+                Err(error) => return Err(format!("block of slot {slot}: {error}")),
+            }
+        }
+        Ok(imported)
+    }
+}
+
+/// Fetches one range and checks that it is a chain within the range.
+async fn fetch(
+    shared: Arc<Shared>,
+    peer: Peer,
+    start: Slot,
+    count: u64,
+) -> Result<Vec<Arc<SignedBeaconBlock>>, FetchError> {
+    let (answer, incoming) = async_channel::bounded(shared.capacities.answer);
+    shared.tell_network(NetworkCommand::BlocksByRange { peer: peer.clone(), start_slot: start, count, answer });
+    let mut blocks: Vec<Arc<SignedBeaconBlock>> = Vec::new();
+    let mut last: Option<(Slot, Hash256)> = None;
+    loop {
+        let block = match shared.clock.within(ANSWER_TIMEOUT_MS, incoming.recv()).await {
+            None => {
+                shared.tell_network(NetworkCommand::Report { peer, fault: Fault::Timeout });
+                return Err(FetchError::Failed("no answer in time".into()));
+            }
+            Some(Err(_)) => return Ok(blocks),
+            Some(Ok(Err(error))) => return Err(FetchError::Failed(error.to_string())),
+            Some(Ok(Ok(block))) => block,
+        };
+        let (slot, parent) = (block.message.slot, block.message.parent_root);
+        if slot < start || slot >= start + count || blocks.len() as u64 >= count {
+            return Err(FetchError::Bad("a block is outside the range"));
+        }
+        if last.is_some_and(|(last_slot, root)| slot <= last_slot || parent != root) {
+            return Err(FetchError::Bad("the blocks are no chain"));
+        }
+        let hashed = block.clone();
+        last = Some((slot, smol::unblock(move || hashed.root()).await));
+        blocks.push(block);
+    }
+}

@@ -1,0 +1,126 @@
+//! What is written behind the chain: the canonical index, now and then a state and the fork choice, and pruning.
+//!
+//! Blocks are written before this, by their tasks. The recorder compares the latest snapshot with the database and writes
+//! the difference, so that it may miss any number of snapshots. Without its last writes, a restart only replays more.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use async_channel::Receiver;
+
+use super::{
+    Shared, Snapshot, StoreMessage, TaskError,
+    limits::{SMALL_STATE, STATE_EVERY_EPOCHS},
+};
+use crate::{
+    db::{Database, DbError},
+    types::{BeaconState, Epoch, Hash256, Slot, compute_epoch_at_slot, compute_start_slot_at_epoch},
+};
+
+pub(super) async fn run(shared: Arc<Shared>, snapshots: Receiver<Arc<Snapshot>>) -> Result<(), TaskError> {
+    while let Ok(snapshot) = snapshots.recv().await {
+        if let Err(error) = record(&shared, snapshot).await {
+            tracing::warn!(%error, "the chain's progress could not be written; check the disk");
+        }
+    }
+    Err(TaskError::Abandoned("recorder"))
+}
+
+async fn record(shared: &Arc<Shared>, snapshot: Arc<Snapshot>) -> Result<(), DbError> {
+    let (db, latest) = (shared.db.clone(), snapshot.clone());
+    smol::unblock(move || write_canonical(&db, &latest)).await?;
+    let (root, state) = snapshot.states.base().clone();
+    let (db, here) = (shared.db.clone(), shared.clone());
+    let is_due = smol::unblock(move || is_due(&db, &here, root, &state)).await?;
+    if !is_due {
+        return Ok(());
+    }
+    let (there, state) = (shared.clone(), snapshot.states.base().1.clone());
+    smol::unblock(move || write_state(&there.db, root, &state)).await?;
+    save_fork_choice(shared).await?;
+    let there = shared.clone();
+    smol::unblock(move || prune(&there, root)).await
+}
+
+/// Makes the canonical index agree with the branch of the head.
+pub(super) fn write_canonical(db: &Database, snapshot: &Snapshot) -> Result<(), DbError> {
+    let mut new: Vec<(Slot, Hash256)> = Vec::new();
+    let mut agreed = None;
+    for (root, info) in snapshot.branch(snapshot.head_root) {
+        if db.canonical_root(info.slot)? == Some(root) {
+            agreed = Some(info.slot);
+            break;
+        }
+        new.push((info.slot, root));
+    }
+    let oldest = new.last().map(|(slot, _)| *slot);
+    if let Some(above) = agreed.or(oldest.and_then(|slot| slot.checked_sub(1))) {
+        db.clear_canonical_above(above)?;
+    }
+    if new.is_empty() { Ok(()) } else { db.set_canonical(&new) }
+}
+
+/// Whether the base's state is worth a write: small ones always, large ones every so many epochs.
+fn is_due(db: &Database, shared: &Shared, root: Hash256, state: &BeaconState) -> Result<bool, DbError> {
+    let Some((slot, latest)) = db.states()?.last().copied() else { return Ok(true) };
+    if latest == root || state.slot <= slot {
+        return Ok(false);
+    }
+    let elapsed: Epoch = state.current_epoch().saturating_sub(compute_epoch_at_slot(slot));
+    // While syncing, every second counts, and the next states come soon.
+    let is_syncing = shared.is_syncing.load(Ordering::Relaxed);
+    Ok(elapsed >= STATE_EVERY_EPOCHS || (state.ssz_len() <= SMALL_STATE && !is_syncing))
+}
+
+/// Writes a state under its block's root.
+pub(super) fn write_state(db: &Database, root: Hash256, state: &BeaconState) -> Result<(), DbError> {
+    let before = std::time::Instant::now();
+    db.put_state(root, state.slot, |mut out| state.write_to(&mut out))?;
+    tracing::debug!(slot = state.slot, %root, took = ?before.elapsed(), "state written");
+    Ok(())
+}
+
+/// Asks the store task for its store, and writes it.
+pub(super) async fn save_fork_choice(shared: &Arc<Shared>) -> Result<(), DbError> {
+    let (reply, answer) = async_channel::bounded(1);
+    // Not `send`: the store task must never have to wait for us while we wait for it.
+    if shared.store.try_send(StoreMessage::Save(reply)).is_err() {
+        return Ok(());
+    }
+    let Ok(bytes) = answer.recv().await else { return Ok(()) };
+    let db = shared.db.clone();
+    smol::unblock(move || db.put_snapshot(&bytes)).await
+}
+
+/// Removes the blocks that nobody may ask for any more, and the states that newer ones replace.
+fn prune(shared: &Shared, latest_state: Hash256) -> Result<(), DbError> {
+    shared.db.keep_states(&[latest_state])?;
+    let keep_epochs = shared.config.min_epochs_for_block_requests();
+    let finalized = shared.snapshot.load().finalized.epoch;
+    let before = shared.clock.epoch().saturating_sub(keep_epochs).min(finalized);
+    let Some(before) = before.checked_sub(1).map(compute_start_slot_at_epoch) else { return Ok(()) };
+    let report = shared.db.prune_before(before, &[latest_state])?;
+    if report.blocks > 0 {
+        tracing::info!(blocks = report.blocks, bytes = report.bytes, "old blocks removed");
+    }
+    if let Some(slot) = shared.db.earliest_slot()? {
+        shared.earliest_slot.store(slot, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Writes all that a restart can use. The store task must still run.
+pub(super) async fn flush(shared: &Arc<Shared>) -> Result<(), DbError> {
+    let (reply, answer) = async_channel::bounded(1);
+    // Nobody waits for us here: this is the node's shutdown.
+    let asked = shared.store.send(StoreMessage::Save(reply)).await.is_ok();
+    let bytes = if asked { answer.recv().await.ok() } else { None };
+    let there = shared.clone();
+    smol::unblock(move || {
+        write_canonical(&there.db, &there.snapshot.load())?;
+        if let Some(bytes) = bytes {
+            there.db.put_snapshot(&bytes)?;
+        }
+        there.db.flush()
+    })
+    .await
+}

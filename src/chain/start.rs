@@ -1,0 +1,162 @@
+//! How the chain starts: from a checkpoint or from the data directory, and which tasks it then has.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use smol::lock::Semaphore;
+
+use super::{
+    Capacities, Chain, ChainConfig, ChainHandle, ChainInputs, ChainTask, Clock, Shared, Snapshot, Start, StartError,
+    TaskError, TaskFuture, aggregates, block_task,
+    limits::{INVALID_ROOTS, SEEN_PROPOSALS},
+    pending::PendingTask,
+    range_sync::SyncTask,
+    recorder,
+    resume::{Base, from_checkpoint, from_database},
+    seen::Seen,
+    serve,
+    store_task::StoreTask,
+};
+use crate::crypto::PubkeyCache;
+
+/// Makes the chain ready. Blocks, and may take minutes: a restart replays the blocks since the latest stored state. The
+/// tasks run when somebody starts them.
+///
+/// # Errors
+/// Says what is wrong with the checkpoint or the data directory, and what to do.
+pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
+    let began = Instant::now();
+    let keys = Arc::new(PubkeyCache::default());
+    let base = match setup.start {
+        Start::Checkpoint { state, block } => {
+            from_checkpoint(&setup.db, &setup.config, &keys, setup.clock.as_ref(), *state, &block)?
+        }
+        Start::Resume => from_database(&setup.db, &setup.config, &keys, setup.clock.as_ref())?,
+    };
+    let Base { mut store, states, blocks, head_root, head_state, clock } = base;
+    store.on_tick(clock.now_ms());
+    let earliest_slot = setup.db.earliest_slot()?.unwrap_or(head_state.slot);
+    let head = blocks.get(&head_root).copied().ok_or_else(|| StartError::Damaged("the head is not known".into()))?;
+    let snapshot = Snapshot {
+        slot: clock.slot(),
+        head_root,
+        head_slot: head.slot,
+        head_state_root: head.state_root,
+        head_state,
+        justified: store.justified_checkpoint(),
+        finalized: store.finalized_checkpoint(),
+        is_optimistic: false,
+        el_offline: setup.execution.is_none(),
+        is_syncing: false,
+        earliest_slot,
+        blocks: blocks.clone(),
+        states: states.clone(),
+    };
+    tracing::info!(
+        head = head.slot, root = %head_root, finalized = snapshot.finalized.epoch, slot = snapshot.slot,
+        took = ?began.elapsed().max(Duration::from_millis(1)), "chain ready"
+    );
+    let Capacities { gossip_blocks, gossip_aggregates, requests, peers, blocks: work, store: for_store, .. } =
+        setup.capacities;
+    let (work_in, work) = async_channel::bounded(work);
+    let (store_in, for_store) = async_channel::bounded(for_store);
+    let (pending_in, for_pending) = async_channel::bounded(setup.capacities.pending);
+    let (sync_in, for_sync) = async_channel::bounded(1);
+    let (ours_in, ours) = async_channel::bounded(gossip_aggregates);
+    let shared = Arc::new(Shared {
+        config: setup.config,
+        genesis_validators_root: snapshot.head_state.genesis_validators_root,
+        clock,
+        db: setup.db,
+        keys,
+        block_permits: Arc::new(Semaphore::new(setup.capacities.block_tasks.max(1))),
+        rebuilding: Semaphore::new(1),
+        capacities: setup.capacities,
+        snapshot: ArcSwap::from_pointee(snapshot),
+        peers: ArcSwap::default(),
+        subscribers: Default::default(),
+        seen_proposals: Seen::new(SEEN_PROPOSALS),
+        invalid_blocks: Seen::new(INVALID_ROOTS),
+        is_syncing: AtomicBool::new(false),
+        earliest_slot: AtomicU64::new(earliest_slot),
+        duties: Default::default(),
+        network: setup.network,
+        execution: setup.execution,
+        attestation_pool: setup.attestation_pool,
+        work: work_in,
+        aggregates: ours_in,
+        store: store_in,
+        pending: pending_in,
+        sync: sync_in,
+    });
+    if shared.execution.is_none() {
+        tracing::warn!("no execution client is connected: payloads are taken as valid; do not validate with this node");
+    }
+    let (recorder_in, records) = async_channel::bounded(1);
+    let (gossip_blocks_in, gossip_blocks) = async_channel::bounded(gossip_blocks);
+    let (gossip_aggregates_in, gossip_aggregates) = async_channel::bounded(gossip_aggregates);
+    let (requests_in, requests) = async_channel::bounded(requests);
+    let (peers_in, peers) = async_channel::bounded(peers);
+    let store_task = StoreTask {
+        shared: shared.clone(),
+        store,
+        states,
+        blocks,
+        messages: for_store,
+        recorder: recorder_in,
+        early: Default::default(),
+        rebuilding: None,
+        weighing: None,
+        told_execution: None,
+    };
+    let s = &shared;
+    let tasks = vec![
+        once("store", store_task.run()),
+        again("blocks", s, move |s| Box::pin(block_task::run(s, gossip_blocks.clone(), work.clone()))),
+        again("pending", s, move |s| Box::pin(PendingTask::new(s, for_pending.clone()).run())),
+        again("aggregates", s, move |s| Box::pin(aggregates::run(s, gossip_aggregates.clone(), ours.clone()))),
+        again("sync", s, move |s| Box::pin(SyncTask::new(s, peers.clone(), for_sync.clone()).run())),
+        again("serve", s, move |s| Box::pin(serve::run(s, requests.clone()))),
+        again("recorder", s, move |s| Box::pin(recorder::run(s, records.clone()))),
+    ];
+    let inputs = ChainInputs {
+        gossip_blocks: gossip_blocks_in,
+        gossip_aggregates: gossip_aggregates_in,
+        requests: requests_in,
+        peers: peers_in,
+    };
+    Ok(Chain { handle: ChainHandle { shared }, inputs, tasks })
+}
+
+/// A task that can be started as often as need be: what it owns is rebuilt from what others send it.
+fn again(
+    name: &'static str,
+    shared: &Arc<Shared>,
+    start: impl Fn(Arc<Shared>) -> TaskFuture + Send + Sync + 'static,
+) -> ChainTask {
+    let shared = shared.clone();
+    ChainTask { name, restartable: true, start: Box::new(move || start(shared.clone())) }
+}
+
+/// A task that owns what can't be rebuilt.
+fn once(name: &'static str, task: impl Future<Output = Result<(), TaskError>> + Send + 'static) -> ChainTask {
+    let task: Mutex<Option<TaskFuture>> = Mutex::new(Some(Box::pin(task)));
+    let start = move || -> TaskFuture {
+        match task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(task) => task,
+            None => Box::pin(async move { Err(TaskError::NotRestartable(name)) }),
+        }
+    };
+    ChainTask { name, restartable: false, start: Box::new(start) }
+}
+
+/// The clock that was given, or the system's.
+pub(super) fn clock_or_system(clock: Option<&Clock>, genesis_time: u64, config: &crate::types::Config) -> Clock {
+    clock.cloned().unwrap_or_else(|| Clock::system(genesis_time, config))
+}

@@ -1,0 +1,367 @@
+//! The store task: owns the fork-choice store, one message at a time, and publishes the snapshot.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+};
+
+use async_channel::{Receiver, Sender};
+
+use super::{
+    BlockError, BlockInfo, ChainEvent, ExecutionCommand, KnownBlocks, PendingMessage, Shared, Snapshot, TaskError,
+    limits::EARLY_VOTES, network::NetworkCommand, states::HotStates,
+};
+use crate::{
+    fork_choice::{Balances, ImportedBlock, OnAttestationError, OnBlockError, PayloadStatus, Store},
+    metrics::{self, FINALIZED_EPOCH, HEAD_SLOT, JUSTIFIED_EPOCH, QUEUE_DROPPED, QUEUE_LENGTH, REORGS},
+    transition::process_slots,
+    types::{
+        AttestationData, BeaconState, Checkpoint, Hash256, Slot, ValidatorIndex, compute_epoch_at_slot,
+        compute_start_slot_at_epoch,
+    },
+};
+
+/// Messages handled before the head is computed and published again.
+const MESSAGES_AT_ONCE: usize = 256;
+
+/// Votes for the same data that were verified.
+#[derive(Clone, Debug)]
+pub struct Vote {
+    /// What for.
+    pub data: AttestationData,
+    /// By whom.
+    pub attesting_indices: Vec<ValidatorIndex>,
+}
+
+/// A block that passed everything and is stored.
+pub(crate) struct Imported {
+    pub block: ImportedBlock,
+    pub state: Arc<BeaconState>,
+    /// The state of the last block before, or at, the start of the block's epoch, if this is the first of its branch there.
+    pub boundary: Option<(Hash256, Arc<BeaconState>)>,
+}
+
+/// What the store task is told.
+pub(crate) enum StoreMessage {
+    /// A block passed the transition and is in the database.
+    Imported { imported: Box<Imported>, reply: Sender<Result<(), BlockError>> },
+    /// Votes from gossip or the API.
+    Votes(Vec<Vote>),
+    /// A state that somebody asked for.
+    Rebuilt(Hash256, Arc<BeaconState>),
+    /// The balances that the store missed.
+    Balances(Checkpoint, Box<Balances>),
+    /// The fork-choice store as bytes, to be stored.
+    Save(Sender<Vec<u8>>),
+    /// Something that the snapshot tells has changed elsewhere.
+    Publish,
+}
+
+/// What the task owns.
+pub(super) struct StoreTask {
+    pub shared: Arc<Shared>,
+    pub store: Store,
+    pub states: HotStates,
+    pub blocks: KnownBlocks,
+    pub messages: Receiver<StoreMessage>,
+    /// The latest wins.
+    pub recorder: Sender<Arc<Snapshot>>,
+    /// Votes of the current slot, which count from the next on.
+    pub early: VecDeque<Vote>,
+    /// A head whose state is being rebuilt.
+    pub rebuilding: Option<Hash256>,
+    /// Checkpoint whose balances are being computed.
+    pub weighing: Option<Checkpoint>,
+    /// The head that the execution client knows of.
+    pub told_execution: Option<(Hash256, Checkpoint)>,
+}
+
+/// Who waits for the next snapshot, and what it will be told.
+type Waiting = Vec<(Hash256, Sender<Result<(), BlockError>>, Result<(), BlockError>)>;
+
+impl StoreTask {
+    pub async fn run(mut self) -> Result<(), TaskError> {
+        loop {
+            let now = self.shared.clock.now_ms();
+            let next_slot = self.shared.clock.start_of(self.shared.clock.slot_at(now) + 1);
+            let message = smol::future::or(async { self.messages.recv().await.map(Some) }, async {
+                self.shared.clock.until(next_slot).await;
+                Ok(None)
+            });
+            let Ok(message) = message.await else { return Err(TaskError::Abandoned("store")) };
+            self.store.on_tick(self.shared.clock.now_ms());
+            self.count_early_votes();
+            let mut waiting = Waiting::new();
+            if let Some(message) = message {
+                self.handle(message, &mut waiting);
+            }
+            for _ in 1..MESSAGES_AT_ONCE {
+                let Ok(message) = self.messages.try_recv() else { break };
+                self.handle(message, &mut waiting);
+            }
+            metrics::set(&QUEUE_LENGTH, &[("queue", "store")], self.messages.len() as f64);
+            self.publish();
+            for (root, reply, result) in waiting {
+                if result.is_ok() {
+                    self.tell_pending(PendingMessage::Imported(root));
+                }
+                let _ = reply.try_send(result);
+            }
+        }
+    }
+
+    fn handle(&mut self, message: StoreMessage, waiting: &mut Waiting) {
+        match message {
+            StoreMessage::Imported { imported, reply } => {
+                let root = imported.block.root;
+                let result = self.on_block(*imported);
+                waiting.push((root, reply, result));
+            }
+            StoreMessage::Votes(votes) => votes.into_iter().for_each(|vote| self.on_vote(vote)),
+            StoreMessage::Rebuilt(root, state) => {
+                self.rebuilding.take_if(|rebuilding| *rebuilding == root);
+                self.states.insert_rebuilt(root, state);
+            }
+            StoreMessage::Balances(checkpoint, balances) => {
+                self.weighing = None;
+                self.store.provide_balances(checkpoint, *balances);
+            }
+            StoreMessage::Save(reply) => {
+                let _ = reply.try_send(self.store.to_snapshot());
+            }
+            StoreMessage::Publish => {}
+        }
+    }
+
+    fn on_block(&mut self, imported: Imported) -> Result<(), BlockError> {
+        let Imported { block, state, boundary } = imported;
+        let (root, header) = (block.root, block.header);
+        let is_new = !self.store.contains(&root);
+        let optimistic = block.payload_status != PayloadStatus::Valid;
+        self.store.on_block(block).map_err(block_error)?;
+        let info = BlockInfo { slot: header.slot, parent_root: header.parent_root, state_root: header.state_root };
+        self.blocks.insert(root, info);
+        self.states.insert_recent(root, state);
+        if let Some((root, state)) = boundary {
+            self.states.insert_boundary(root, state);
+        }
+        if is_new {
+            self.shared.subscribers.send(ChainEvent::Block { slot: header.slot, block: root, optimistic });
+        }
+        Ok(())
+    }
+
+    fn on_vote(&mut self, vote: Vote) {
+        match self.store.on_attestation(&vote.data, &vote.attesting_indices, false) {
+            Err(OnAttestationError::SlotNotOver { .. }) => {
+                self.early.push_back(vote);
+                if self.early.len() > EARLY_VOTES {
+                    self.early.pop_front();
+                    metrics::inc(&QUEUE_DROPPED, &[("queue", "early_votes")]);
+                }
+            }
+            Err(error) => tracing::trace!(%error, "a vote does not count"),
+            Ok(()) => {}
+        }
+    }
+
+    fn count_early_votes(&mut self) {
+        let slot = self.store.get_current_slot();
+        if self.early.iter().any(|vote| vote.data.slot < slot) {
+            for vote in std::mem::take(&mut self.early) {
+                self.on_vote(vote);
+            }
+        }
+    }
+
+    fn tell_pending(&self, message: PendingMessage) {
+        // It looks at the snapshot on its timer anyway.
+        if self.shared.pending.try_send(message).is_err() {
+            metrics::inc(&QUEUE_DROPPED, &[("queue", "pending")]);
+        }
+    }
+
+    /// Computes the head and publishes a new snapshot.
+    fn publish(&mut self) {
+        let before = self.shared.snapshot.load_full();
+        let (head_root, head_state) = self.head(&before);
+        if self.store.finalized_checkpoint() != before.finalized {
+            self.on_finality();
+        }
+        self.weigh_if_needed();
+        let info = self.blocks.get(&head_root).copied();
+        let (head_slot, head_state_root) = match info {
+            Some(info) => (info.slot, info.state_root),
+            None => (before.head_slot, before.head_state_root),
+        };
+        let status = self.store.node(&head_root).map(|node| node.payload_status);
+        let snapshot = Arc::new(Snapshot {
+            slot: self.shared.clock.slot(),
+            head_root,
+            head_slot,
+            head_state,
+            head_state_root,
+            justified: self.store.justified_checkpoint(),
+            finalized: self.store.finalized_checkpoint(),
+            is_optimistic: status != Some(PayloadStatus::Valid),
+            el_offline: self.shared.execution.as_ref().is_none_or(|sender| sender.is_closed()),
+            is_syncing: self.shared.is_syncing.load(Ordering::Relaxed),
+            earliest_slot: self.shared.earliest_slot.load(Ordering::Relaxed),
+            blocks: self.blocks.clone(),
+            states: self.states.clone(),
+        });
+        self.shared.snapshot.store(snapshot.clone());
+        self.tell_execution(&snapshot);
+        self.announce(&before, &snapshot);
+        self.shared.tell_network(NetworkCommand::SetStatus(self.shared.status(&snapshot)));
+        let _ = self.recorder.force_send(snapshot);
+    }
+
+    /// The head and its state. If that is not in memory it is rebuilt elsewhere, and the head is the old one until then.
+    fn head(&mut self, before: &Snapshot) -> (Hash256, Arc<BeaconState>) {
+        let head = self.store.get_head();
+        if let Some(state) = self.states.get(&head) {
+            return (head, state);
+        }
+        if self.rebuilding != Some(head) {
+            self.rebuilding = Some(head);
+            let shared = self.shared.clone();
+            smol::spawn(async move {
+                if let Err(error) = shared.state(head).await {
+                    tracing::warn!(%head, %error, "the head's state can't be rebuilt; if that goes on, restart the node");
+                }
+            })
+            .detach();
+        }
+        (before.head_root, before.head_state.clone())
+    }
+
+    fn on_finality(&mut self) {
+        let removed = self.store.prune();
+        if !removed.is_empty() {
+            self.blocks.retain(|root, _| self.store.contains(root));
+        }
+        let finalized = self.store.finalized_checkpoint();
+        let slot = compute_start_slot_at_epoch(finalized.epoch);
+        let descends = |root: &Hash256| self.store.get_ancestor(root, slot) == Some(finalized.root);
+        self.states.finalize(&finalized.root, descends);
+    }
+
+    /// The store asks for balances when a checkpoint is justified whose state it has not seen at the time.
+    fn weigh_if_needed(&mut self) {
+        let Some(checkpoint) = self.store.missing_balances().filter(|missing| self.weighing != Some(*missing)) else {
+            return;
+        };
+        self.weighing = Some(checkpoint);
+        let shared = self.shared.clone();
+        smol::spawn(async move {
+            let Ok(state) = shared.state(checkpoint.root).await else { return };
+            let (context, start) = (shared.clone(), compute_start_slot_at_epoch(checkpoint.epoch));
+            let balances = smol::unblock(move || {
+                let mut state = (*state).clone();
+                if state.slot < start {
+                    process_slots(&mut state, start, &context.context()).ok()?;
+                }
+                Some(Box::new(Balances::of_state(&state)))
+            });
+            if let Some(balances) = balances.await {
+                let _ = shared.store.send(StoreMessage::Balances(checkpoint, balances)).await;
+            }
+        })
+        .detach();
+    }
+
+    /// Tells the execution client of a new head. Should its queue be full, the next snapshot tries again.
+    fn tell_execution(&mut self, snapshot: &Snapshot) {
+        let Some(execution) = &self.shared.execution else { return };
+        let wanted = (snapshot.head_root, snapshot.finalized);
+        if self.told_execution == Some(wanted) {
+            return;
+        }
+        let hash = |root: &Hash256| self.store.node(root).map_or(Hash256::ZERO, |node| node.execution_block_hash);
+        let command = ExecutionCommand::ForkchoiceUpdated {
+            head: hash(&snapshot.head_root),
+            safe: hash(&snapshot.justified.root),
+            finalized: hash(&snapshot.finalized.root),
+        };
+        if execution.try_send(command).is_ok() {
+            self.told_execution = Some(wanted);
+        }
+    }
+
+    /// Events and metrics of what changed between two snapshots.
+    fn announce(&self, before: &Snapshot, after: &Snapshot) {
+        metrics::set(&HEAD_SLOT, &[], after.head_slot as f64);
+        metrics::set(&JUSTIFIED_EPOCH, &[], after.justified.epoch as f64);
+        metrics::set(&FINALIZED_EPOCH, &[], after.finalized.epoch as f64);
+        if after.head_root != before.head_root {
+            self.announce_reorg(before, after);
+            self.shared.subscribers.send(head_event(before, after));
+        }
+        if after.finalized != before.finalized {
+            let root = after.finalized.root;
+            tracing::info!(epoch = after.finalized.epoch, %root, "finalized");
+            let state = after.blocks.get(&root).map_or(Hash256::ZERO, |info| info.state_root);
+            let optimistic = after.is_optimistic;
+            self.shared.subscribers.send(ChainEvent::Finalized { checkpoint: after.finalized, state, optimistic });
+        }
+    }
+
+    fn announce_reorg(&self, before: &Snapshot, after: &Snapshot) {
+        if after.ancestor(after.head_root, before.head_slot) == Some(before.head_root) {
+            return;
+        }
+        let on_new_branch = |root: &Hash256, slot: Slot| after.ancestor(after.head_root, slot) == Some(*root);
+        let common = before.branch(before.head_root).find(|(root, info)| on_new_branch(root, info.slot));
+        let Some((_, common)) = common else { return };
+        metrics::inc(&REORGS, &[]);
+        let depth = before.head_slot - common.slot;
+        let (from, to) = (before.head_root, after.head_root);
+        tracing::info!(%from, %to, depth, "re-org");
+        self.shared.subscribers.send(ChainEvent::Reorg {
+            slot: after.head_slot,
+            depth,
+            old_head_block: from,
+            new_head_block: to,
+            old_head_state: before.head_state_root,
+            new_head_state: after.head_state_root,
+            epoch: compute_epoch_at_slot(after.head_slot),
+        });
+    }
+}
+
+fn head_event(before: &Snapshot, after: &Snapshot) -> ChainEvent {
+    let epoch = compute_epoch_at_slot(after.head_slot);
+    let decided_by = |epoch: u64| {
+        let slot = compute_start_slot_at_epoch(epoch).saturating_sub(1);
+        dependent_root(&after.head_state, after.head_root, slot)
+    };
+    ChainEvent::Head {
+        slot: after.head_slot,
+        block: after.head_root,
+        state: after.head_state_root,
+        epoch_transition: epoch != compute_epoch_at_slot(before.head_slot),
+        current_duty_dependent_root: decided_by(epoch),
+        previous_duty_dependent_root: decided_by(epoch.saturating_sub(1)),
+        optimistic: after.is_optimistic,
+    }
+}
+
+/// The last block at or before `slot` on the branch that ends with `state`'s block.
+pub(super) fn dependent_root(state: &BeaconState, block_root: Hash256, slot: Slot) -> Hash256 {
+    if slot >= state.slot {
+        return block_root;
+    }
+    let count = state.block_roots.len();
+    state.block_roots[slot as usize % count]
+}
+
+fn block_error(error: OnBlockError) -> BlockError {
+    match error {
+        OnBlockError::UnknownParent(parent) => BlockError::UnknownParent { parent },
+        OnBlockError::NotAfterFinalized { slot, .. } => BlockError::Finalized { slot },
+        OnBlockError::FutureSlot { slot, current } => BlockError::Future { slot, now: current },
+        OnBlockError::InvalidParent(_) | OnBlockError::NotOnFinalized(_) => BlockError::Invalid(error.to_string()),
+        OnBlockError::TreeFull => BlockError::Internal(error.to_string()),
+    }
+}

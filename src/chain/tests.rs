@@ -1,0 +1,8 @@
+//! The chain's tasks on a recorded chain, with a network that we play.
+
+mod aggregates;
+mod blocks;
+mod recording;
+mod restart;
+mod rig;
+mod sync;

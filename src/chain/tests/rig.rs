@@ -1,0 +1,285 @@
+//! A chain without a network: the tests play the peers.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_channel::{Receiver, Sender};
+
+use super::recording::*;
+use crate::{
+    chain::{
+        network::{AnswerSender, GossipBlock, GossipId, Peer, PeerEvent, RequestError, Status, Verdict},
+        *,
+    },
+    crypto::{DOMAIN_BEACON_PROPOSER, compute_domain, compute_signing_root},
+    db::{Database, DbConfig, Network},
+    types::{Hash256, Slot, compute_epoch_at_slot},
+};
+
+/// Longer than anything here takes, even on a busy machine. Only a failing test waits for it.
+const TOO_LONG: Duration = Duration::from_secs(120);
+
+/// How a peer that we play answers requests for blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manners {
+    Honest,
+    /// Has no block.
+    Empty,
+    /// Sends blocks that nobody asked for.
+    Unrelated,
+    /// Sends blocks with a broken signature.
+    BadSignatures,
+    /// Says that it can't.
+    Refuses,
+}
+
+/// What the chain asked of the network, but for what the played peers answered.
+#[derive(Debug)]
+pub enum Told {
+    Verdict(Arc<[u8]>, Verdict),
+    Report(Peer, network::Fault),
+    Goodbye(Peer),
+    Publish(network::Publication),
+    Request(Peer, Vec<Slot>),
+}
+
+pub struct Rig {
+    pub handle: ChainHandle,
+    pub inputs: ChainInputs,
+    pub told: Receiver<Told>,
+    pub peers: Arc<Mutex<HashMap<Peer, Manners>>>,
+    tasks: Vec<smol::Task<()>>,
+    crashing: Arc<AtomicBool>,
+}
+
+/// Waits, but not for ever.
+pub fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    smol::block_on(smol::future::or(work, async {
+        smol::Timer::after(TOO_LONG).await;
+        panic!("{what} did not happen")
+    }))
+}
+
+pub fn open_db(path: &Path) -> Database {
+    let network =
+        Network { genesis_validators_root: anchor_state().genesis_validators_root, config_name: "test".into() };
+    Database::open(path, &DbConfig::new(network)).unwrap().0
+}
+
+/// One second into a slot.
+pub fn clock_at(slot: Slot) -> Clock {
+    let (config, genesis) = (config(), anchor_state().genesis_time);
+    let clock = Clock::manual(genesis, &config, 0);
+    clock.set_ms(clock.start_of(slot) + 1000);
+    clock
+}
+
+/// As [`clock_at`], but it runs.
+pub fn running_clock_at(slot: Slot) -> Clock {
+    Clock::shifted(anchor_state().genesis_time, &config(), clock_at(slot).now_ms())
+}
+
+pub fn checkpoint() -> Start {
+    let block = Box::new((*block(ANCHOR)).clone());
+    Start::Checkpoint { state: Box::new(anchor_state()), block }
+}
+
+pub fn peer(name: &str) -> Peer {
+    Peer(name.into())
+}
+
+pub fn setup(
+    path: &Path,
+    start: Start,
+    clock: Clock,
+    capacities: Capacities,
+) -> (ChainConfig, Receiver<NetworkCommand>) {
+    let (network, commands) = async_channel::bounded(256);
+    let setup = ChainConfig {
+        config: Arc::new(config()),
+        db: open_db(path),
+        start,
+        clock: Some(clock),
+        network,
+        execution: None,
+        attestation_pool: None,
+        capacities,
+    };
+    (setup, commands)
+}
+
+impl Rig {
+    pub fn new(path: &Path, start: Start, clock: Clock) -> Rig {
+        Rig::with_capacities(path, start, clock, Capacities::default())
+    }
+
+    pub fn with_capacities(path: &Path, start: Start, clock: Clock, capacities: Capacities) -> Rig {
+        let (setup, commands) = setup(path, start, clock, capacities);
+        let Chain { handle, inputs, tasks } = crate::chain::start(setup).unwrap();
+        let peers: Arc<Mutex<HashMap<Peer, Manners>>> = Arc::default();
+        let (tell, told) = async_channel::bounded(1024);
+        let crashing: Arc<AtomicBool> = Arc::default();
+        let run = |task: &ChainTask| {
+            let (name, task, crashing) = (task.name, (task.start)(), crashing.clone());
+            smol::spawn(async move {
+                let end = task.await;
+                // When all are stopped one after the other, some find themselves alone.
+                assert!(crashing.load(Ordering::Relaxed), "the {name} task ended: {end:?}");
+            })
+        };
+        let mut running: Vec<smol::Task<()>> = tasks.iter().map(run).collect();
+        running.push(smol::spawn(play_network(commands, peers.clone(), tell)));
+        Rig { handle, inputs, told, peers, tasks: running, crashing }
+    }
+
+    /// At the first slots of the recorded chain, with a clock that stands at its end.
+    pub fn recorded(path: &Path) -> Rig {
+        Rig::new(path, checkpoint(), clock_at(LAST))
+    }
+
+    /// A peer connects that says its head is at `slot`.
+    pub fn connect(&self, name: &str, slot: Slot, manners: Manners) {
+        self.connect_with(name, manners, |status| Status { head_root: root(slot), head_slot: slot, ..status });
+    }
+
+    pub fn connect_with(&self, name: &str, manners: Manners, change: impl Fn(Status) -> Status) {
+        self.peers.lock().unwrap().insert(peer(name), manners);
+        let status = Status { earliest_available_slot: 0, ..change(self.handle.status()) };
+        self.inputs.peers.send_blocking(PeerEvent::Status { peer: peer(name), status }).unwrap();
+    }
+
+    /// A peer gossips a block; the id is its slot.
+    pub fn gossip(&self, name: &str, block: &Arc<SignedBeaconBlock>) {
+        let id = GossipId { peer: peer(name), message: id_of(block) };
+        let message = GossipBlock { id, block: block.clone(), received_ms: self.handle.clock().now_ms() };
+        soon("room for gossip", self.inputs.gossip_blocks.send(message)).unwrap();
+    }
+
+    /// The verdict on a block that was gossiped.
+    pub fn verdict(&self, block: &SignedBeaconBlock) -> Verdict {
+        let id = id_of(block);
+        self.wait_told("a verdict", |told| match told {
+            Told::Verdict(other, verdict) if *other == id => Some(*verdict),
+            _ => None,
+        })
+    }
+
+    /// What the chain wants of the network: the next that `find` likes. What came before is forgotten.
+    pub fn wait_told<T>(&self, what: &str, find: impl Fn(&Told) -> Option<T>) -> T {
+        soon(what, async {
+            loop {
+                if let Some(found) = find(&self.told.recv().await.unwrap()) {
+                    return found;
+                }
+            }
+        })
+    }
+
+    pub fn import(&self, block: &Arc<SignedBeaconBlock>) -> Result<Hash256, BlockError> {
+        let source = BlockSource::ByRange(peer("importer"));
+        soon("an import", self.handle.import_block(block.clone(), source))
+    }
+
+    pub fn wait_for_head(&self, root: Hash256) {
+        let events = self.handle.subscribe();
+        soon("the head", async {
+            while self.handle.snapshot().head_root != root {
+                events.recv().await.unwrap();
+            }
+        });
+    }
+
+    /// Ends all tasks as a crash would, and waits until the data directory is free.
+    pub fn crash(self) {
+        self.crashing.store(true, Ordering::Relaxed);
+        soon("the end of the tasks", async {
+            for task in self.tasks {
+                task.cancel().await;
+            }
+        });
+    }
+}
+
+fn id_of(block: &SignedBeaconBlock) -> Arc<[u8]> {
+    [block.message.slot.to_le_bytes().as_slice(), &block.signature[..8]].concat().into()
+}
+
+/// Signs a changed block as its proposer would.
+pub fn sign(mut block: SignedBeaconBlock) -> Arc<SignedBeaconBlock> {
+    let state = anchor_state();
+    let version = config().fork_version(compute_epoch_at_slot(block.message.slot));
+    let domain = compute_domain(DOMAIN_BEACON_PROPOSER, version, state.genesis_validators_root);
+    let message = compute_signing_root(&block.message, domain);
+    block.signature = secret_key(block.message.proposer_index).sign(message).to_bytes();
+    Arc::new(block)
+}
+
+/// Answers as the peers' manners are, and passes on everything that is of interest to a test.
+async fn play_network(
+    commands: Receiver<NetworkCommand>,
+    peers: Arc<Mutex<HashMap<Peer, Manners>>>,
+    tell: Sender<Told>,
+) {
+    let all: HashMap<Hash256, Arc<SignedBeaconBlock>> = (ANCHOR..=LAST).map(|slot| (root(slot), block(slot))).collect();
+    let manners = |peer: &Peer| peers.lock().unwrap().get(peer).copied().unwrap_or(Manners::Empty);
+    while let Ok(command) = commands.recv().await {
+        let told = match command {
+            NetworkCommand::Verdict { id, verdict, .. } => Told::Verdict(id.message, verdict),
+            NetworkCommand::Report { peer, fault } => Told::Report(peer, fault),
+            NetworkCommand::Goodbye { peer, .. } => Told::Goodbye(peer),
+            NetworkCommand::Publish(publication) => Told::Publish(publication),
+            NetworkCommand::BlocksByRange { peer, start_slot, count, answer } => {
+                let slots: Vec<Slot> = (start_slot..start_slot + count).collect();
+                let mut wanted: Vec<_> = all.values().filter(|b| slots.contains(&b.message.slot)).cloned().collect();
+                wanted.sort_by_key(|block| block.message.slot);
+                smol::spawn(give(manners(&peer), wanted, answer)).detach();
+                Told::Request(peer, slots)
+            }
+            NetworkCommand::BlocksByRoot { peer, roots, answer } => {
+                let wanted: Vec<_> = roots.iter().filter_map(|root| all.get(root)).cloned().collect();
+                let slots = wanted.iter().map(|block| block.message.slot).collect();
+                smol::spawn(give(manners(&peer), wanted, answer)).detach();
+                Told::Request(peer, slots)
+            }
+            NetworkCommand::AskStatus(_) | NetworkCommand::SetStatus(_) => continue,
+        };
+        // A test that does not listen is not waited for.
+        let _ = tell.force_send(told);
+    }
+}
+
+async fn give(manners: Manners, blocks: Vec<Arc<SignedBeaconBlock>>, answer: AnswerSender) {
+    match manners {
+        Manners::Empty => return,
+        Manners::Refuses => {
+            let _ = answer.send(Err(RequestError::Unavailable("not now".into()))).await;
+            return;
+        }
+        Manners::Unrelated => {
+            let _ = answer.send(Ok(block(181))).await;
+            return;
+        }
+        Manners::Honest | Manners::BadSignatures => {}
+    }
+    for block in blocks {
+        let mut block = (*block).clone();
+        if manners == Manners::BadSignatures {
+            block.signature = recording_signature();
+        }
+        if answer.send(Ok(Arc::new(block))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A signature that is one, but of something else.
+pub fn recording_signature() -> crate::types::BLSSignature {
+    block(ANCHOR).signature
+}
