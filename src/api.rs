@@ -5,30 +5,41 @@
 //! it runs on the blocking pool, so it may wait for the chain, read the database and write long JSON without holding up
 //! the executor. Long answers are streamed in small pieces and never held whole.
 
+mod blocks;
 mod body;
 mod config;
+mod duties;
+mod events;
 mod gates;
 mod ids;
+mod lookup;
 mod network;
 mod node;
 mod paced;
+mod pool;
+mod production;
 mod request;
 mod response;
 mod routes;
 mod server;
+mod states;
+mod validators;
 
 pub use gates::Limits;
 pub use network::{Direction, Identity, MetaData, NetworkInfo, Peer, PeerState};
 pub use server::{serve, serve_with};
 
-use std::sync::Arc;
-
-use crate::{metrics::Exporter, types::Config};
+use crate::{
+    chain::{ChainHandle, produce::Producer},
+    metrics::Exporter,
+};
 
 /// What the API answers from.
 pub struct ApiContext {
-    /// The network's configuration.
-    pub config: Arc<Config>,
+    /// The chain.
+    pub chain: ChainHandle,
+    /// What validators ask for and hand over.
+    pub producer: Producer,
     /// Who we and our peers are.
     pub network: NetworkInfo,
     /// The text of `/metrics`.

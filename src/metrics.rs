@@ -7,7 +7,7 @@ mod names;
 mod process;
 
 pub use names::*;
-pub use process::resident_bytes;
+pub use process::{peak_resident_bytes, processor_seconds, resident_bytes};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;

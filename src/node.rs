@@ -7,6 +7,8 @@ pub mod genesis;
 mod info;
 mod logging;
 mod networks;
+#[cfg(test)]
+mod simulation;
 mod slot_log;
 mod supervisor;
 

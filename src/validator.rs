@@ -11,7 +11,10 @@ mod duties;
 mod keys;
 mod service;
 mod signer;
+#[cfg(test)]
+mod tests;
 
 pub use beacon::{BeaconClient, BeaconError};
 pub use keys::{InteropKeys, interop_secret_key};
 pub use service::{ValidatorConfig, run};
+pub use signer::{Signer, is_aggregator, is_sync_committee_aggregator};

@@ -128,3 +128,78 @@ impl Write for PieceWriter {
         self.sender.send_blocking(Ok(piece.into())).map_err(gone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http_body_util::BodyExt;
+    use smol::{block_on, lock::Semaphore};
+
+    use super::*;
+    use crate::{
+        ssz::Column,
+        types::{BeaconState, Hash256, preset::*},
+    };
+
+    fn place() -> SemaphoreGuardArc {
+        Arc::new(Semaphore::new(1)).try_acquire_arc().unwrap()
+    }
+
+    #[test]
+    fn a_state_in_pieces_is_the_state() {
+        let state = BeaconState {
+            block_roots: Column::filled(Hash256::ZERO, SLOTS_PER_HISTORICAL_ROOT),
+            state_roots: Column::filled(Hash256::ZERO, SLOTS_PER_HISTORICAL_ROOT),
+            randao_mixes: Column::filled(Hash256::ZERO, EPOCHS_PER_HISTORICAL_VECTOR),
+            slashings: Column::filled(7, EPOCHS_PER_SLASHINGS_VECTOR),
+            proposer_lookahead: Column::filled(7, PROPOSER_LOOKAHEAD_LENGTH),
+            balances: (0..100_000).collect(),
+            ..BeaconState::default()
+        };
+        let (expected, len) = (state.to_ssz_bytes(), state.ssz_len() as u64);
+        let body = Body::written(Some(len), place(), move |out| state.write_to(out));
+        assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
+        assert!(block_on(body.collect()).unwrap().to_bytes() == expected);
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_no_short_answer() {
+        let failing = |out: &mut PieceWriter| {
+            out.write_all(&[1; 3 * PIECE])?;
+            Err(io::Error::other("the disk is gone"))
+        };
+        let error = block_on(Body::written(None, place(), failing).collect()).unwrap_err();
+        assert!(error.to_string().contains("disk"), "{error}");
+
+        let (sender, receiver) = async_channel::bounded(2);
+        sender.try_send(Ok(Bytes::from_static(b"half"))).unwrap();
+        drop(sender);
+        assert!(block_on(Body::sent(receiver, smol::spawn(async {})).collect()).is_err());
+    }
+
+    #[test]
+    fn the_maker_is_held_back_and_ends_with_its_client() {
+        let (progress, made) = async_channel::bounded(1000);
+        let endless = move |out: &mut PieceWriter| {
+            loop {
+                out.write_all(&[0; PIECE])?;
+                // The channel is longer than what can be made.
+                progress.try_send(()).map_err(io::Error::other)?;
+            }
+        };
+        let mut body = Body::written(None, place(), endless);
+        for _ in 0..3 {
+            assert_eq!(block_on(body.frame()).unwrap().unwrap().into_data().unwrap().len(), PIECE);
+        }
+        drop(body);
+        let count = block_on(async {
+            let mut count = 0;
+            while made.recv().await.is_ok() {
+                count += 1;
+            }
+            count
+        });
+        assert!(count <= 3 + PIECES_AHEAD + 1, "{count} pieces were made for 3 taken");
+    }
+}

@@ -15,7 +15,7 @@ macro_rules! constants {
 }
 
 pub(super) fn spec(api: &Api, _: &Request) -> Answer {
-    let config = &api.context.config;
+    let config = api.chain().config();
     let Value::Object(values) = serde_json::to_value(&**config).map_err(ApiError::internal)? else {
         return Err(ApiError::internal("the configuration is not a map"));
     };
@@ -173,7 +173,7 @@ const PREFIXES: &[(&str, &str)] = &[
 ];
 
 pub(super) fn fork_schedule(api: &Api, _: &Request) -> Answer {
-    let c = &api.context.config;
+    let c = api.chain().config();
     let forks = [
         (c.genesis_fork_version, GENESIS_EPOCH),
         (c.altair_fork_version, c.altair_fork_epoch),
@@ -197,6 +197,6 @@ pub(super) fn fork_schedule(api: &Api, _: &Request) -> Answer {
 }
 
 pub(super) fn deposit_contract(api: &Api, _: &Request) -> Answer {
-    let config = &api.context.config;
+    let config = api.chain().config();
     data(json!({ "chain_id": config.deposit_chain_id.to_string(), "address": config.deposit_contract_address }))
 }

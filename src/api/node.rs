@@ -1,13 +1,16 @@
 //! The node itself: who it is, whom it knows, how it does.
 
+use hyper::StatusCode;
 use serde_json::json;
 
 use super::{
     Api, PeerState,
     request::Request,
-    response::{Answer, ApiError, data, json, whole},
+    response::{Answer, ApiError, data, json, status, whole},
 };
 
+/// Slots for which the chain's task may be silent before it counts as stuck: it publishes in each.
+const SILENT_SLOTS: u64 = 4;
 /// What Prometheus expects of a `/metrics` page.
 const METRICS_TEXT: &str = "text/plain; version=0.0.4";
 
@@ -22,6 +25,33 @@ pub(super) fn version(_: &Api, _: &Request) -> Answer {
 
 pub(super) fn identity(api: &Api, _: &Request) -> Answer {
     data((api.context.network.identity)())
+}
+
+pub(super) fn syncing(api: &Api, _: &Request) -> Answer {
+    let snapshot = api.chain().snapshot();
+    data(json!({
+        "head_slot": snapshot.head_slot.to_string(),
+        "sync_distance": api.chain().clock().slot().saturating_sub(snapshot.head_slot).to_string(),
+        "is_syncing": snapshot.is_syncing,
+        "is_optimistic": snapshot.is_optimistic,
+        "el_offline": snapshot.el_offline,
+    }))
+}
+
+pub(super) fn health(api: &Api, request: &Request) -> Answer {
+    // The Beacon API also allows 1xx, but such an answer is never the last one.
+    let wrong = || ApiError::bad_request("syncing_status is a status code, 200 to 599");
+    let while_syncing = match request.query_number("syncing_status")? {
+        Some(code @ 200..=599) => StatusCode::from_u16(code as u16).map_err(|_| wrong())?,
+        Some(_) => return Err(wrong()),
+        None => StatusCode::PARTIAL_CONTENT,
+    };
+    let snapshot = api.chain().snapshot();
+    if api.chain().clock().slot() > snapshot.slot + SILENT_SLOTS {
+        return Ok(status(StatusCode::SERVICE_UNAVAILABLE));
+    }
+    let ready = !snapshot.is_syncing && !snapshot.is_optimistic && !snapshot.el_offline;
+    Ok(status(if ready { StatusCode::OK } else { while_syncing }))
 }
 
 pub(super) fn peers(api: &Api, request: &Request) -> Answer {

@@ -69,3 +69,39 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         self.pace(cx, poll)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use smol::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// Takes ten bytes, then nothing.
+    struct Stuck(usize);
+
+    impl AsyncWrite for Stuck {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let taken = self.0.min(bytes.len());
+            self.0 -= taken;
+            if taken == 0 { Poll::Pending } else { Poll::Ready(Ok(taken)) }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_given_up() {
+        let mut stream = Paced::new(Stuck(10), Duration::from_millis(20));
+        smol::block_on(async {
+            stream.write_all(&[0; 10]).await.unwrap();
+            let error = stream.write_all(&[0]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        });
+    }
+}

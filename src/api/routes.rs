@@ -1,6 +1,8 @@
 //! What is answered where.
 
-use super::{Api, config, node, request::Request, response::Answer};
+use super::{
+    Api, blocks, config, duties, events, node, pool, production, request::Request, response::Answer, states, validators,
+};
 
 /// What a client wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +21,55 @@ pub(super) struct Route {
     pub handler: Handler,
 }
 
+const fn post(path: &'static str, handler: Handler) -> Route {
+    Route { verb: Verb::Post, path, handler }
+}
+
 const fn get(path: &'static str, handler: Handler) -> Route {
     Route { verb: Verb::Get, path, handler }
 }
 
 static ROUTES: &[Route] = &[
+    get("/eth/v1/beacon/genesis", blocks::genesis),
+    get("/eth/v1/beacon/headers", blocks::headers),
+    get("/eth/v1/beacon/headers/{}", blocks::header),
+    get("/eth/v1/beacon/blocks/{}/root", blocks::root),
+    get("/eth/v2/beacon/blocks/{}", blocks::block),
+    post("/eth/v2/beacon/blocks", blocks::publish),
+    get("/eth/v1/beacon/states/{}/root", states::root),
+    get("/eth/v1/beacon/states/{}/fork", states::fork),
+    get("/eth/v1/beacon/states/{}/finality_checkpoints", states::finality_checkpoints),
+    get("/eth/v1/beacon/states/{}/validators", validators::list),
+    post("/eth/v1/beacon/states/{}/validators", validators::list_by_post),
+    get("/eth/v1/beacon/states/{}/validators/{}", validators::one),
+    get("/eth/v2/debug/beacon/states/{}", states::download),
+    get("/eth/v2/debug/beacon/heads", states::heads),
+    get("/eth/v1/events", events::subscribe),
     get("/eth/v1/node/version", node::version),
     get("/eth/v1/node/identity", node::identity),
+    get("/eth/v1/node/syncing", node::syncing),
+    get("/eth/v1/node/health", node::health),
     get("/eth/v1/node/peers", node::peers),
     get("/eth/v1/node/peers/{}", node::peer),
     get("/eth/v1/node/peer_count", node::peer_count),
     get("/eth/v1/config/spec", config::spec),
     get("/eth/v1/config/fork_schedule", config::fork_schedule),
     get("/eth/v1/config/deposit_contract", config::deposit_contract),
+    post("/eth/v1/validator/duties/attester/{}", duties::attester),
+    get("/eth/v1/validator/duties/proposer/{}", duties::proposer),
+    get("/eth/v2/validator/duties/proposer/{}", duties::proposer_v2),
+    post("/eth/v1/validator/duties/sync/{}", duties::sync),
+    get("/eth/v3/validator/blocks/{}", production::block),
+    get("/eth/v1/validator/attestation_data", production::attestation_data),
+    get("/eth/v2/validator/aggregate_attestation", production::aggregate),
+    get("/eth/v1/validator/sync_committee_contribution", production::contribution),
+    post("/eth/v2/beacon/pool/attestations", pool::attestations),
+    post("/eth/v2/validator/aggregate_and_proofs", pool::aggregates),
+    post("/eth/v1/beacon/pool/sync_committees", pool::sync_messages),
+    post("/eth/v1/validator/contribution_and_proofs", pool::contributions),
+    post("/eth/v1/validator/beacon_committee_subscriptions", pool::subscribe_committees),
+    post("/eth/v1/validator/sync_committee_subscriptions", pool::subscribe_sync),
+    post("/eth/v1/validator/prepare_beacon_proposer", pool::prepare_proposers),
     get("/metrics", node::metrics),
 ];
 

@@ -6,6 +6,8 @@
 mod attestations;
 mod packing;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod votes;
 
 use std::{collections::HashMap, sync::Arc};

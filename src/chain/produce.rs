@@ -143,10 +143,19 @@ impl Producer {
             return Err(ProduceError::Epoch { epoch, why: "duties are known for the next epoch at most" });
         }
         let state = self.state_for(epoch.min(now)).await?;
-        match state.caches.shuffling(epoch) {
-            Some(_) => Ok(state),
-            None => Err(ProduceError::Epoch { epoch, why: "duties are known for the last epoch and later ones" }),
+        if state.caches.shuffling(epoch).is_some() {
+            return Ok(state);
         }
+        if epoch < state.previous_epoch() {
+            return Err(ProduceError::Epoch { epoch, why: "duties are known from the last epoch on" });
+        }
+        // A state that was just read from the disk does not have it yet.
+        let filled = move || -> Result<_, ProduceError> {
+            let mut state = BeaconState::clone(&state);
+            get_shuffling(&mut state, epoch)?;
+            Ok(Arc::new(state))
+        };
+        smol::unblock(filled).await
     }
 
     /// The head's state, advanced to the start of `epoch` if it is of an earlier one. Hashed, with its shufflings.

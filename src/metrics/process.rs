@@ -12,6 +12,16 @@ pub fn resident_bytes() -> Option<u64> {
     memory_field(&read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
+/// The most memory that was resident at once so far, in bytes; `None` where there is no `/proc`.
+pub fn peak_resident_bytes() -> Option<u64> {
+    memory_field(&read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// Processor seconds used so far, user and system; `None` where there is no `/proc`.
+pub fn processor_seconds() -> Option<f64> {
+    cpu_seconds(&read_to_string("/proc/self/stat").ok()?)
+}
+
 /// Sets the gauges of the process. What cannot be read keeps its last value.
 pub(super) fn update() {
     if let Ok(status) = read_to_string("/proc/self/status") {
@@ -23,7 +33,7 @@ pub(super) fn update() {
             }
         }
     }
-    if let Some(seconds) = read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_seconds(&stat)) {
+    if let Some(seconds) = processor_seconds() {
         set(&CPU_SECONDS, &[], seconds);
     }
 }

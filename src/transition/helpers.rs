@@ -21,3 +21,6 @@ pub use proposer::*;
 pub use registry::*;
 pub use shuffling::*;
 pub use sync_committee::*;
+
+#[cfg(test)]
+mod tests;

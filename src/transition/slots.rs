@@ -6,7 +6,8 @@ use tree_hash::TreeHash as _;
 use super::{Context, TransitionError, epoch::process_epoch, upgrade::upgrade_to_fulu};
 use crate::types::{preset::*, *};
 
-/// Takes the state forward to the start of `slot`, through the ends of epochs and the upgrades on the way.
+/// Takes the state forward to the start of `slot`, through the ends of epochs and the upgrades on the way. Each slot costs
+/// a root of the state, so callers limit how far `slot` may be.
 ///
 /// # Errors
 /// When `slot` is not after the state's.

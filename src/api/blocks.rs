@@ -1,0 +1,148 @@
+//! Blocks and headers, and the block that a validator publishes.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use smol::block_on;
+use ssz::{Decode, Encode};
+
+use super::{
+    Api,
+    ids::{ChainId, hex_of},
+    lookup::{FoundBlock, Settled, Standing},
+    request::{Media, Request},
+    response::{Answer, ApiError, SSZ, data, json, of_fork, status, whole},
+};
+use crate::{
+    chain::{BlockError, BlockSource},
+    types::{Hash256, SignedBeaconBlockHeader, SignedBlockContents},
+};
+
+/// Headers in one answer. An honest chain has one or two of a slot or a parent.
+const MAX_HEADERS: usize = 64;
+
+pub(super) fn genesis(api: &Api, _: &Request) -> Answer {
+    data(json!({
+        "genesis_time": api.chain().genesis_time().to_string(),
+        "genesis_validators_root": api.chain().genesis_validators_root(),
+        "genesis_fork_version": api.chain().config().genesis_fork_version,
+    }))
+}
+
+/// A header and whether it is of our chain.
+#[derive(Serialize)]
+struct Header {
+    root: Hash256,
+    canonical: bool,
+    header: SignedBeaconBlockHeader,
+}
+
+impl From<&FoundBlock> for Header {
+    fn from(found: &FoundBlock) -> Header {
+        Header { root: found.root, canonical: found.canonical, header: found.block.signed_header() }
+    }
+}
+
+pub(super) fn header(api: &Api, request: &Request) -> Answer {
+    let found = api.block(request.param(0).parse()?)?;
+    json(&Standing { settled: found.settled, data: Header::from(&found) })
+}
+
+pub(super) fn headers(api: &Api, request: &Request) -> Answer {
+    let snapshot = api.chain().snapshot();
+    let slot = request.query_number("slot")?;
+    let parent = request.query("parent_root").map(|text| {
+        let root = hex_of(text).map(Hash256::new);
+        root.ok_or_else(|| ApiError::bad_request(format!("invalid parent_root: {text:?}")))
+    });
+    let parent = parent.transpose()?;
+    let mut roots: Vec<Hash256> = match (slot, parent) {
+        (None, None) => vec![snapshot.head_root],
+        _ => {
+            let fits = |at, under| slot.is_none_or(|slot| slot == at) && parent.is_none_or(|parent| parent == under);
+            let known = snapshot.blocks.iter().filter(|(_, info)| fits(info.slot, info.parent_root));
+            known.map(|(root, _)| *root).take(MAX_HEADERS).collect()
+        }
+    };
+    if let (true, Some(slot)) = (roots.is_empty(), slot) {
+        // Blocks before the finalized one are known by their slot only.
+        roots.extend(api.canonical_root(&snapshot, slot)?);
+    }
+    let found = roots.into_iter().map(|root| api.block(ChainId::Root(root))).collect::<Result<Vec<_>, _>>()?;
+    let found: Vec<FoundBlock> = found
+        .into_iter()
+        .filter(|found| parent.is_none_or(|parent| found.block.message.parent_root == parent))
+        .collect();
+    let settled = Settled {
+        execution_optimistic: found.iter().any(|found| found.settled.execution_optimistic),
+        finalized: !found.is_empty() && found.iter().all(|found| found.settled.finalized),
+    };
+    json(&Standing { settled, data: found.iter().map(Header::from).collect::<Vec<_>>() })
+}
+
+pub(super) fn root(api: &Api, request: &Request) -> Answer {
+    let root = api.block_root(request.param(0).parse()?)?;
+    let slot = match api.chain().snapshot().blocks.get(&root) {
+        Some(info) => Some(info.slot),
+        None => api.chain().database().block_parent(root)?.map(|(slot, _)| slot),
+    };
+    let slot = slot.ok_or_else(|| ApiError::not_found(format!("the block {root} is not stored here")))?;
+    let (_, settled) = api.standing(root, slot)?;
+    json(&Standing { settled, data: json!({ "root": root }) })
+}
+
+pub(super) fn block(api: &Api, request: &Request) -> Answer {
+    let id = request.param(0).parse()?;
+    let media = request.accepted(&[Media::Json, Media::Ssz])?;
+    let found = api.block(id)?;
+    let fork = api.fork_at(found.block.message.slot)?;
+    let answer = match media {
+        Media::Ssz => whole(SSZ, found.block.as_ssz_bytes()),
+        Media::Json => {
+            #[derive(Serialize)]
+            struct Versioned<'a, T> {
+                version: &'static str,
+                #[serde(flatten)]
+                settled: Settled,
+                data: &'a T,
+            }
+            json(&Versioned { version: fork.as_str(), settled: found.settled, data: &found.block })?
+        }
+    };
+    Ok(of_fork(answer, fork))
+}
+
+/// Takes a signed block and waits until it is imported. The checks before it is published are always the whole of gossip's,
+/// whatever `broadcast_validation` asks for beyond them is done by the import.
+pub(super) fn publish(api: &Api, request: &Request) -> Answer {
+    if let Some(level) = request.query("broadcast_validation") {
+        if !["gossip", "consensus", "consensus_and_equivocation"].contains(&level) {
+            return Err(ApiError::bad_request(format!("invalid broadcast_validation: {level:?}")));
+        }
+    }
+    let contents = signed_contents(request)?;
+    let slot = contents.signed_block.message.slot;
+    if let Some(fork) = request.body_fork()?.filter(|fork| api.fork_at(slot).ok() != Some(*fork)) {
+        return Err(ApiError::bad_request(format!("slot {slot} is not of the fork {fork}")));
+    }
+    if !contents.blobs.is_empty() {
+        return Err(ApiError::bad_request("this version of Hornero can't publish blobs"));
+    }
+    match block_on(api.chain().import_block(Arc::new(contents.signed_block), BlockSource::Api)) {
+        Ok(_) => Ok(status(StatusCode::OK)),
+        // It may be fine, and other nodes have it: we could not tell.
+        Err(BlockError::NotYet(_)) => Ok(status(StatusCode::ACCEPTED)),
+        Err(error @ BlockError::Internal(_)) => Err(ApiError::internal(error)),
+        Err(error) => Err(ApiError::bad_request(error)),
+    }
+}
+
+fn signed_contents(request: &Request) -> Result<SignedBlockContents, ApiError> {
+    match request.body_media(&[Media::Json, Media::Ssz])? {
+        Media::Json => request.json(),
+        Media::Ssz => SignedBlockContents::from_ssz_bytes(request.body())
+            .map_err(|error| ApiError::bad_request(format!("the body is not a signed block: {error:?}"))),
+    }
+}

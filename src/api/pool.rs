@@ -1,0 +1,119 @@
+//! What validators hand over: votes, sums of votes, sync signatures; and what they announce.
+
+use hyper::StatusCode;
+use serde::{Deserialize, de::DeserializeOwned};
+use smol::block_on;
+use ssz::Decode;
+
+use super::{
+    Api,
+    request::{Media, Request},
+    response::{Answer, ApiError, Failure, status},
+};
+use crate::{
+    chain::produce::SubmitError,
+    types::{
+        Address, SignedAggregateAndProof, SignedContributionAndProof, SingleAttestation, SyncCommitteeMessage,
+        ValidatorIndex,
+    },
+};
+
+/// Items in one request: the validators of a large home, many times over. Each costs a signature check.
+const MAX_ITEMS: usize = 4096;
+
+pub(super) fn attestations(api: &Api, request: &Request) -> Answer {
+    request.body_fork()?;
+    each(list(request)?, |vote: SingleAttestation| block_on(api.producer().submit_attestation(vote)))
+}
+
+pub(super) fn aggregates(api: &Api, request: &Request) -> Answer {
+    request.body_fork()?;
+    each(list(request)?, |aggregate: SignedAggregateAndProof| block_on(api.producer().submit_aggregate(aggregate)))
+}
+
+pub(super) fn sync_messages(api: &Api, request: &Request) -> Answer {
+    each(list(request)?, |message: SyncCommitteeMessage| block_on(api.producer().submit_sync_message(message)))
+}
+
+pub(super) fn contributions(api: &Api, request: &Request) -> Answer {
+    each(list(request)?, |signed: SignedContributionAndProof| block_on(api.producer().submit_contribution(signed)))
+}
+
+/// The list in the body, in JSON or SSZ.
+fn list<T: Decode + DeserializeOwned>(request: &Request) -> Result<Vec<T>, ApiError> {
+    let items: Vec<T> = match request.body_media(&[Media::Json, Media::Ssz])? {
+        Media::Json => request.json()?,
+        Media::Ssz => Vec::from_ssz_bytes(request.body())
+            .map_err(|error| ApiError::bad_request(format!("the body is not such a list: {error:?}")))?,
+    };
+    match items.len() <= MAX_ITEMS {
+        true => Ok(items),
+        false => Err(ApiError::bad_request(format!("at most {MAX_ITEMS} items at once"))),
+    }
+}
+
+/// Hands over one by one. One that is refused does not keep the others back.
+fn each<T>(items: Vec<T>, mut submit: impl FnMut(T) -> Result<(), SubmitError>) -> Answer {
+    let mut failures = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        if let Err(error) = submit(item) {
+            failures.push(Failure { index: index as u64, message: error.to_string() });
+        }
+    }
+    match failures.is_empty() {
+        true => Ok(status(StatusCode::OK)),
+        false => Err(ApiError { failures, ..ApiError::bad_request("some items were refused") }),
+    }
+}
+
+/// A wish to attest in a committee. We take part in all subnets or none, so it changes nothing; it is read so that a
+/// client with a wrong idea of it learns.
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct CommitteeSubscription {
+    #[serde(with = "serde_utils::quoted_u64")]
+    validator_index: u64,
+    #[serde(with = "serde_utils::quoted_u64")]
+    committee_index: u64,
+    #[serde(with = "serde_utils::quoted_u64")]
+    committees_at_slot: u64,
+    #[serde(with = "serde_utils::quoted_u64")]
+    slot: u64,
+    is_aggregator: bool,
+}
+
+pub(super) fn subscribe_committees(_: &Api, request: &Request) -> Answer {
+    request.json::<Vec<CommitteeSubscription>>()?;
+    Ok(status(StatusCode::OK))
+}
+
+/// A wish to sign in sync subcommittees; see [`CommitteeSubscription`].
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct SyncSubscription {
+    #[serde(with = "serde_utils::quoted_u64")]
+    validator_index: u64,
+    sync_committee_indices: Vec<String>,
+    #[serde(with = "serde_utils::quoted_u64")]
+    until_epoch: u64,
+}
+
+pub(super) fn subscribe_sync(_: &Api, request: &Request) -> Answer {
+    request.json::<Vec<SyncSubscription>>()?;
+    Ok(status(StatusCode::OK))
+}
+
+/// Where a validator wants its fees.
+#[derive(Deserialize)]
+struct Preparation {
+    #[serde(with = "serde_utils::quoted_u64")]
+    validator_index: ValidatorIndex,
+    fee_recipient: Address,
+}
+
+pub(super) fn prepare_proposers(api: &Api, request: &Request) -> Answer {
+    for Preparation { validator_index, fee_recipient } in request.json::<Vec<Preparation>>()? {
+        block_on(api.producer().prepare_proposer(validator_index, fee_recipient));
+    }
+    Ok(status(StatusCode::OK))
+}
