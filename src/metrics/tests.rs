@@ -9,7 +9,11 @@ fn names_follow_the_rules() {
     for metric in ALL {
         let name = metric.name;
         assert!(seen.insert(name), "{name} is there twice");
-        assert!(name.starts_with("hornero_") && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
+        assert!(
+            name.starts_with("hornero_")
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+            "{name}"
+        );
         assert!(metric.help.ends_with('.'), "the help of {name} is a sentence");
         assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}: counters end with _total");
         if let Kind::Histogram(buckets) = metric.kind {
