@@ -2,17 +2,60 @@
 
 mod bridge;
 mod cli;
+mod execution;
 mod forks;
 pub mod genesis;
+mod import;
 mod info;
 mod logging;
 mod networks;
+mod run;
 #[cfg(test)]
 mod simulation;
 mod slot_log;
 mod supervisor;
 
+use std::process::ExitCode;
+
+pub use cli::{Arguments, Command, DevnetArguments, ImportArguments, NodeArguments};
+pub use networks::{Network, NetworkError};
+pub use run::{CheckpointChoice, NodeConfig, NodeError, RunningNode, start};
+
 /// Runs the command line. The exit code is 0 only when the command did all that it was asked to.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let arguments: Arguments = argh::from_env();
+    if arguments.version {
+        println!("hornero {} ({} preset)", env!("CARGO_PKG_VERSION"), crate::types::preset::PRESET_BASE);
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = arguments.command else {
+        eprintln!("hornero: say what to do: node, devnet or import (hornero --help)");
+        return ExitCode::FAILURE;
+    };
+    match execute(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("hornero: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<(), String> {
+    match command {
+        Command::Node(arguments) => {
+            logging::start(&arguments.log_level)?;
+            run::until_signal(arguments)
+        }
+        Command::Devnet(arguments) => {
+            logging::start(&arguments.log_level)?;
+            Err("devnet is not built in yet".into())
+        }
+        Command::Import(arguments) => {
+            logging::start(&arguments.log_level)?;
+            let (slot, head) = import::import(&arguments)?;
+            println!("head at slot {slot}: {head:?}");
+            Ok(())
+        }
+    }
 }

@@ -4,16 +4,15 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use smol::net::TcpListener;
 use tracing::{info, warn};
 
 use super::{
-    bridge,
+    bridge, execution,
     forks::forks_at,
     networks::{Network, NetworkError},
     slot_log,
@@ -22,13 +21,16 @@ use super::{
 use crate::{
     api::{self, ApiContext},
     chain::{
-        Capacities, Chain, ChainConfig, ChainHandle, ExecutionCommand, Start, StartError,
+        self, Capacities, Chain, ChainConfig, ChainHandle, ChainTask, Start, StartError,
         checkpoint::{self, Anchor, CheckpointError, Expectations, Progress, Sources},
+        pools::Pools,
+        produce::Producer,
     },
     db::{Database, DbConfig, DbError},
+    engine::Engine,
     metrics::{self, Exporter},
     p2p::{self, P2pConfig, P2pError, P2pHandle},
-    types::{BeaconState, Hash256, SignedBeaconBlock},
+    types::{BeaconState, Hash256, SignedBeaconBlock, preset::SLOTS_PER_EPOCH},
 };
 
 /// What the chain wants of the network and has not been told yet: verdicts above all, hundreds in a slot.
@@ -37,6 +39,10 @@ const NETWORK_COMMANDS: usize = 512;
 const UPKEEP: Duration = Duration::from_secs(5);
 /// Time that a stop may take before what is left is dropped; the service manager waits longer.
 const STOP_TIMEOUT: Duration = Duration::from_secs(4);
+/// Slots for which a gossip message's id is remembered: two epochs, as the specification has it.
+const SEEN_SLOTS: u32 = 2 * SLOTS_PER_EPOCH as u32;
+/// Slots between two exchanges of status with a peer: often enough to see that it went ahead, seldom enough to cost nothing.
+const STATUS_SLOTS: u32 = 10;
 /// File that names the network of a data directory, for networks whose root is known from their checkpoint only.
 const ROOT_FILE: &str = "genesis_validators_root";
 
@@ -73,7 +79,7 @@ pub struct NodeConfig {
     /// Peers to be connected to.
     pub target_peers: usize,
     /// The execution client or its stand-in.
-    pub execution: Option<Sender<ExecutionCommand>>,
+    pub engine: Engine,
     /// Whether a line is logged for each slot.
     pub log_slots: bool,
 }
@@ -139,36 +145,30 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let exporter = metrics::install();
     let (db, start) = open(&config).await?;
     let (network_sender, network_commands) = async_channel::bounded(NETWORK_COMMANDS);
+    let (execution, answers) = execution::queue(config.engine).unzip();
+    let pools = Pools::default();
     let chain_config = ChainConfig {
         config: config.network.config.clone(),
         db,
         start,
         clock: None,
         network: network_sender,
-        execution: config.execution.clone(),
-        attestation_pool: None,
+        execution,
+        attestation_pool: Some(pools.aggregates),
         capacities: Capacities::default(),
     };
-    let Chain { handle, inputs, tasks } = smol::unblock(move || Chain::new(chain_config)).await?;
-    let (network, events) = start_network(&config, &handle)?;
+    let Chain { handle, inputs, tasks } = smol::unblock(move || chain::start(chain_config)).await?;
+    let (network, events) = start_network(&config, &handle).await?;
     let listener = TcpListener::bind(config.http).await;
     let listener = listener.map_err(|source| NodeError::Http { addr: config.http, source })?;
     let http = listener.local_addr().map_err(|source| NodeError::Http { addr: config.http, source })?;
-    let context = api_context(&handle, &network, exporter.clone());
+    let producer = Producer::new(handle.clone(), pools.handle, config.engine);
+    let context = api_context(&handle, &network, producer, exporter.clone());
 
     let (gave_up_sender, gave_up) = async_channel::bounded(1);
-    let mut running: Vec<smol::Task<()>> = tasks
-        .into_iter()
-        .map(|task| {
-            let start = task.start;
-            let start: Box<dyn Fn() -> super::supervisor::TaskFuture + Send + Sync> = Box::new(move || {
-                let future = start();
-                Box::pin(async move { future.await.map_err(|error| error.to_string()) })
-            });
-            let task = Task { name: task.name, restartable: task.restartable, start };
-            smol::spawn(supervise(task, gave_up_sender.clone()))
-        })
-        .collect();
+    let supervised = |task: ChainTask| smol::spawn(supervise(task.into(), gave_up_sender.clone()));
+    let mut running: Vec<smol::Task<()>> = tasks.into_iter().chain([pools.task]).map(supervised).collect();
+    running.extend(answers.map(smol::spawn));
     running.push(smol::spawn(bridge::network_to_chain(events, inputs)));
     running.push(smol::spawn(bridge::chain_to_network(network_commands, network.clone())));
     running.push(smol::spawn(async move {
@@ -192,7 +192,9 @@ impl RunningNode {
     pub async fn stop(self) {
         let orderly = async {
             self.network.shutdown().await;
-            self.chain.shutdown().await;
+            if let Err(error) = self.chain.shutdown().await {
+                warn!("not everything could be written at the end: {error}");
+            }
         };
         let late = async {
             smol::Timer::after(STOP_TIMEOUT).await;
@@ -276,20 +278,24 @@ async fn fetch_anchor(config: &NodeConfig) -> Result<Anchor, CheckpointError> {
     }
 }
 
-fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pHandle, p2p::P2pEvents), P2pError> {
+async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pHandle, p2p::P2pEvents), P2pError> {
     let forks = forks_at(chain.config(), chain.genesis_validators_root(), chain.clock().epoch());
     let status = bridge::status_of_ours(chain.status());
-    p2p::start(P2pConfig {
+    let slot = Duration::from_millis(chain.config().slot_duration_ms);
+    let network = P2pConfig {
         listen: vec![config.listen],
         external_ip: config.external_ip,
         boot_nodes: config.boot_nodes.clone(),
         max_peers: config.target_peers,
+        seen_ttl: slot * SEEN_SLOTS,
+        status_interval: slot * STATUS_SLOTS,
         ..P2pConfig::new(config.datadir.join("network_key"), forks, status)
-    })
+    };
+    p2p::start(network).await
 }
 
-fn api_context(chain: &ChainHandle, network: &P2pHandle, exporter: Exporter) -> ApiContext {
-    ApiContext { config: chain.config().clone(), network: super::info::network_info(network), exporter }
+fn api_context(chain: &ChainHandle, network: &P2pHandle, producer: Producer, exporter: Exporter) -> ApiContext {
+    ApiContext { chain: chain.clone(), producer, network: super::info::network_info(network), exporter }
 }
 
 /// In each slot: the line, the gauges, and the network's fork.
@@ -393,7 +399,7 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
         external_ip: None,
         http: SocketAddr::new(arguments.http_address, arguments.http_port),
         target_peers: arguments.target_peers,
-        execution: None,
+        engine: Engine::None,
         log_slots: true,
     })
 }

@@ -12,6 +12,8 @@ use async_channel::Sender;
 use futures::FutureExt;
 use tracing::{error, warn};
 
+use crate::chain::ChainTask;
+
 /// Failures within [`WINDOW`] after which the node ends, for systemd to start it anew: something is wrong that starting a
 /// task again does not mend.
 const MAX_FAILURES: usize = 5;
@@ -31,6 +33,17 @@ pub struct Task {
     pub restartable: bool,
     /// Starts it.
     pub start: Box<dyn Fn() -> TaskFuture + Send + Sync>,
+}
+
+impl From<ChainTask> for Task {
+    fn from(task: ChainTask) -> Self {
+        let ChainTask { name, restartable, start } = task;
+        let start = move || -> TaskFuture {
+            let future = start();
+            Box::pin(async move { future.await.map_err(|error| error.to_string()) })
+        };
+        Task { name, restartable, start: Box::new(start) }
+    }
 }
 
 /// A task gave up: the node has to end.
