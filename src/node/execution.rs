@@ -3,7 +3,7 @@
 use async_channel::{Receiver, Sender};
 
 use crate::{
-    chain::{ExecutionCommand, PayloadStatus},
+    chain::{ExecutionCommand, PayloadVerdict},
     engine::Engine,
 };
 
@@ -20,8 +20,8 @@ async fn answer(engine: Engine, commands: Receiver<ExecutionCommand>) {
     while let Ok(command) = commands.recv().await {
         if let ExecutionCommand::NewPayload { block, reply } = command {
             let status = match engine.judge_payload(&block.message.body.execution_payload) {
-                None => PayloadStatus::Valid,
-                Some(reason) => PayloadStatus::Invalid(reason),
+                None => PayloadVerdict::Valid,
+                Some(reason) => PayloadVerdict::Invalid(reason),
             };
             // The block task may have given up waiting.
             let _ = reply.try_send(status);

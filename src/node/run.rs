@@ -16,7 +16,7 @@ use super::{
     forks::forks_at,
     networks::{Network, NetworkError},
     slot_log,
-    supervisor::{GaveUp, Task, supervise},
+    supervisor::{GaveUp, supervise},
 };
 use crate::{
     api::{self, ApiContext},
