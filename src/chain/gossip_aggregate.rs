@@ -147,12 +147,12 @@ fn check_time(shared: &Shared, slot: Slot) -> Result<(), Refusal> {
 fn check_blocks(shared: &Shared, snapshot: &Snapshot, data: &AttestationData) -> Result<(), Refusal> {
     let block = data.beacon_block_root;
     ensure(!shared.invalid_blocks.contains(&block), reject("it votes for an invalid block"))?;
-    ensure(snapshot.contains(&block), ignore("the block that it votes for is unknown"))?;
-    let checkpoint = |epoch: Epoch| snapshot.ancestor(block, compute_start_slot_at_epoch(epoch));
-    let on_target = checkpoint(data.target.epoch) == Some(data.target.root);
-    ensure(on_target, reject("its target is not an ancestor of its block"))?;
-    let finalized = snapshot.finalized;
-    ensure(checkpoint(finalized.epoch) == Some(finalized.root), ignore("its block is not on the finalized chain"))
+    // The snapshot has only descendants of the finalized block.
+    ensure(snapshot.contains(&block), ignore("the block that it votes for is unknown, or not on the finalized chain"))?;
+    let target = snapshot.ancestor(block, compute_start_slot_at_epoch(data.target.epoch));
+    // Before the finalized block nothing is known.
+    let target = target.ok_or(ignore("its target is before the finalized block"))?;
+    ensure(target == data.target.root, reject("its target is not an ancestor of its block"))
 }
 
 /// A state whose committees for the target's epoch are those of the vote's branch: the head's, if the target is on its

@@ -42,9 +42,7 @@ pub(super) fn check(
     let timestamp = genesis_time.saturating_add(block.slot.saturating_mul(shared.clock.slot_ms()) / 1000);
     ensure(block.body.execution_payload.timestamp == timestamp, "the payload's timestamp is not that of the slot")?;
     ensure(block.slot > parent_info.slot, "it is not from a higher slot than its parent")?;
-    let finalized = snapshot.finalized;
-    let ancestor = snapshot.ancestor(parent, compute_start_slot_at_epoch(finalized.epoch));
-    ensure(ancestor == Some(finalized.root), "it does not descend from the finalized block")?;
+    // That the finalized block is an ancestor needs no check: the snapshot has only that block and its descendants.
     let blobs = shared.config.max_blobs(compute_epoch_at_slot(block.slot));
     ensure(block.body.blob_kzg_commitments.len() as u64 <= blobs, "it has too many blobs")?;
     let expected = snapshot.state(&parent).and_then(|state| proposer_at(&state, block.slot));

@@ -16,7 +16,7 @@ use crate::{
     transition::{get_shuffling, process_slots},
     types::{
         BeaconState, Config, Epoch, Hash256, SignedAggregateAndProof, SignedBeaconBlock, Slot,
-        compute_start_slot_at_epoch,
+        compute_start_slot_at_epoch, preset::SLOTS_PER_EPOCH,
     },
 };
 
@@ -107,14 +107,26 @@ impl ChainHandle {
         self.state_by_block_root(*root).await
     }
 
-    /// The post-state of the canonical chain's last block at or before `slot`, which must not be after the head's... unless
-    /// it is at most the clock's, when it is the head's own. It is not advanced to `slot`.
+    /// The post-state of the canonical chain's last block at or before `slot`; not advanced to it. `None` after the clock's
+    /// slot.
     pub async fn state_at_slot(&self, slot: Slot) -> Option<Arc<BeaconState>> {
         let snapshot = self.snapshot();
         if slot >= snapshot.head_slot {
             return (slot <= snapshot.slot).then(|| snapshot.head_state.clone());
         }
-        self.state_by_block_root(snapshot.ancestor(snapshot.head_root, slot)?).await
+        let root = match snapshot.ancestor(snapshot.head_root, slot) {
+            Some(root) => root,
+            None => self.finalized_root_before(slot).await?,
+        };
+        self.state_by_block_root(root).await
+    }
+
+    /// The last block of the canonical index at or before `slot`, if it is of the same epoch or the one before.
+    async fn finalized_root_before(&self, slot: Slot) -> Option<Hash256> {
+        let db = self.database().clone();
+        let first = slot.saturating_sub(2 * SLOTS_PER_EPOCH);
+        let roots = smol::unblock(move || db.canonical_roots(first..slot + 1)).await.ok()?;
+        roots.last().map(|(_, root)| *root)
     }
 
     /// Verifies an aggregate of our own, counts its votes and publishes it. An error says in words what is wrong with it.

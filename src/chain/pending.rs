@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     metrics::{self, PENDING_BLOCKS, QUEUE_LENGTH},
-    types::{Hash256, Slot},
+    types::{Hash256, Slot, compute_start_slot_at_epoch},
 };
 
 /// A block that waits for its parent.
@@ -201,6 +201,9 @@ impl PendingTask {
     /// Finds what no message told us of.
     fn compare_with_snapshot(&mut self) {
         let snapshot: Arc<Snapshot> = self.shared.snapshot.load_full();
+        let finalized = compute_start_slot_at_epoch(snapshot.finalized.epoch);
+        let dead: Vec<_> = self.orphans.values().filter(|o| o.slot <= finalized).map(|o| o.root).collect();
+        dead.into_iter().for_each(|root| self.forget(root));
         let came: Vec<_> = self.orphans.values().map(|orphan| orphan.parent).filter(|p| snapshot.contains(p)).collect();
         came.into_iter().for_each(|parent| self.free_children(parent));
         let invalid: Vec<_> = self.missing.keys().filter(|r| self.shared.invalid_blocks.contains(r)).copied().collect();

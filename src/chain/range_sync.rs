@@ -201,6 +201,8 @@ impl SyncTask {
         tracing::info!(from = next, to = target, peers = self.peers.len(), "syncing");
         let mut window: VecDeque<Batch> = VecDeque::new();
         let mut progress = false;
+        // Who gave nothing since the last block that was imported: one of them may have kept something back.
+        let mut empty: HashSet<Peer> = HashSet::new();
         loop {
             while window.len() < BATCH_WINDOW && next <= target {
                 let count = BATCH_SLOTS.min(target - next + 1);
@@ -213,6 +215,10 @@ impl SyncTask {
             };
             let (start, count, attempts, mut failed) = (batch.start, batch.count, batch.attempts, batch.failed);
             let result = match batch.blocks.await {
+                Ok(blocks) if blocks.is_empty() => {
+                    empty.insert(batch.peer.clone());
+                    Ok(0)
+                }
                 Ok(blocks) => self.import(&batch.peer, blocks).await,
                 Err(FetchError::Failed(why)) => Err(why),
                 Err(FetchError::Bad(why)) => {
@@ -225,6 +231,9 @@ impl SyncTask {
             match result {
                 Ok(imported) => {
                     progress |= imported > 0;
+                    if imported > 0 {
+                        empty.clear();
+                    }
                     let head = self.shared.snapshot.load().head_slot;
                     tracing::info!(slot = start + count - 1, head, to = target, "synced");
                 }
@@ -238,6 +247,9 @@ impl SyncTask {
                         // Perhaps an earlier batch was empty that should not have been, or our head is on a branch that
                         // nobody else has: from the finalized block everything is asked for again.
                         self.from_finalized = from != finalized;
+                        for peer in empty {
+                            self.shared.tell_network(NetworkCommand::Report { peer, fault: Fault::BadRange });
+                        }
                         return RoundEnd::GaveUp;
                     };
                     window.push_front(again);
@@ -264,7 +276,8 @@ impl SyncTask {
         let busy = |peer: &Peer| window.iter().filter(|batch| batch.peer == *peer).count();
         let peer =
             able().filter(|peer| !failed.contains(*peer)).min_by_key(|peer| (busy(peer), (*peer).clone()))?.clone();
-        let blocks = smol::spawn(fetch(self.shared.clone(), peer.clone(), start, count));
+        let head_slot = self.peers.get(&peer)?.head_slot;
+        let blocks = smol::spawn(fetch(self.shared.clone(), peer.clone(), start, count, head_slot));
         Some(Batch { start, count, attempts, failed, peer, blocks })
     }
 
@@ -289,12 +302,13 @@ impl SyncTask {
     }
 }
 
-/// Fetches one range and checks that it is a chain within the range.
+/// Fetches one range and checks that it is a chain within the range. The peer said that its head is of `head_slot`.
 async fn fetch(
     shared: Arc<Shared>,
     peer: Peer,
     start: Slot,
     count: u64,
+    head_slot: Slot,
 ) -> Result<Vec<Arc<SignedBeaconBlock>>, FetchError> {
     let (answer, incoming) = async_channel::bounded(shared.capacities.answer);
     shared.tell_network(NetworkCommand::BlocksByRange { peer: peer.clone(), start_slot: start, count, answer });
@@ -305,6 +319,10 @@ async fn fetch(
             None => {
                 shared.tell_network(NetworkCommand::Report { peer, fault: Fault::Timeout });
                 return Err(FetchError::Failed("no answer in time".into()));
+            }
+            // Its own head is in the range: it can't have nothing.
+            Some(Err(_)) if blocks.is_empty() && (start..start + count).contains(&head_slot) => {
+                return Err(FetchError::Failed("it did not give its own head".into()));
             }
             Some(Err(_)) => return Ok(blocks),
             Some(Ok(Err(error))) => return Err(FetchError::Failed(error.to_string())),

@@ -44,16 +44,20 @@ async fn record(shared: &Arc<Shared>, snapshot: Arc<Snapshot>) -> Result<(), DbE
 /// Makes the canonical index agree with the branch of the head.
 pub(super) fn write_canonical(db: &Database, snapshot: &Snapshot) -> Result<(), DbError> {
     let mut new: Vec<(Slot, Hash256)> = Vec::new();
-    let mut agreed = None;
-    for (root, info) in snapshot.branch(snapshot.head_root) {
-        if db.canonical_root(info.slot)? == Some(root) {
-            agreed = Some(info.slot);
-            break;
+    let mut at = snapshot.head_root;
+    let agreed = loop {
+        // Finality may have moved far since we last looked: what the snapshot has no more is in the database.
+        let known = snapshot.blocks.get(&at).map(|info| (info.slot, info.parent_root));
+        let Some((slot, parent)) = known.map_or_else(|| db.block_parent(at), |known| Ok(Some(known)))? else {
+            break new.last().and_then(|(slot, _)| slot.checked_sub(1));
+        };
+        if db.canonical_root(slot)? == Some(at) {
+            break Some(slot);
         }
-        new.push((info.slot, root));
-    }
-    let oldest = new.last().map(|(slot, _)| *slot);
-    if let Some(above) = agreed.or(oldest.and_then(|slot| slot.checked_sub(1))) {
+        new.push((slot, at));
+        at = parent;
+    };
+    if let Some(above) = agreed {
         db.clear_canonical_above(above)?;
     }
     if new.is_empty() { Ok(()) } else { db.set_canonical(&new) }
@@ -117,10 +121,9 @@ pub(super) async fn flush(shared: &Arc<Shared>) -> Result<(), DbError> {
     let there = shared.clone();
     smol::unblock(move || {
         write_canonical(&there.db, &there.snapshot.load())?;
-        if let Some(bytes) = bytes {
-            there.db.put_snapshot(&bytes)?;
-        }
-        there.db.flush()
+        // First: the blocks that the fork choice was made of have to be found again.
+        there.db.flush()?;
+        bytes.map_or(Ok(()), |bytes| there.db.put_snapshot(&bytes))
     })
     .await
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     BlockInfo, Clock, KnownBlocks, StartError, rebuild::prepare, rebuild::read_state, recorder::write_state,
-    start::clock_or_system, states::HotStates,
+    start::clock_or_system, states::HotStates, store_task::finalized_and_descendants,
 };
 use crate::{
     crypto::PubkeyCache,
@@ -72,24 +72,23 @@ pub(super) fn from_database(
     let damaged = |e: &dyn std::fmt::Display| StartError::Damaged(e.to_string());
     prepare(&mut state).map_err(|e| damaged(&e))?;
     check_age(&mut state, config, keys, &clock)?;
-    let store = match stored_fork_choice(db, config, &state, root) {
-        Some(store) => store,
-        None => Store::from_anchor(&mut state, &block.message.header(), config.clone()).map_err(|e| damaged(&e))?,
-    };
+    let anew = Store::from_anchor(&mut state, &block.message.header(), config.clone()).map_err(|e| damaged(&e))?;
     let state = Arc::new(state);
-    let states = HotStates::new(root, state.clone());
-    let head_slot = state.slot;
-    let mut replay = Replay { db, context: Context { config, keys }, clock: &clock, store, states, root, state };
-    replay.run(block.message.slot)?;
-    let Replay { mut store, states, root, state, .. } = replay;
-    tracing::debug!(from = head_slot, to = state.slot, "replayed");
-    store.on_tick(clock.now_ms());
-    // Should the votes prefer another branch, the store task finds that out, and rebuilds its state.
-    let blocks = known_blocks(&store);
-    if blocks.get(&root).is_none() {
-        return Err(StartError::Damaged(format!("the fork choice does not know block {root}")));
+    let stored = stored_fork_choice(db, config, &state, root);
+    for store in stored.into_iter().chain([anew]) {
+        let (states, state) = (HotStates::new(root, state.clone()), state.clone());
+        let mut replay = Replay { db, context: Context { config, keys }, clock: &clock, store, states, root, state };
+        replay.run(block.message.slot)?;
+        let Replay { mut store, states, root, state, .. } = replay;
+        store.on_tick(clock.now_ms());
+        let blocks = known_blocks(&store);
+        // Should the votes prefer another branch, the store task finds that out, and rebuilds its state.
+        if blocks.get(&root).is_some() {
+            return Ok(Base { store, states, blocks, head_root: root, head_state: state, clock });
+        }
+        tracing::warn!(%root, "the stored fork choice does not fit the stored blocks; it is made again from the blocks");
     }
-    Ok(Base { store, states, blocks, head_root: root, head_state: state, clock })
+    Err(StartError::Damaged(format!("the blocks after {root} do not form a chain")))
 }
 
 /// The stored fork choice, if it can be read and belongs to the state: its oldest block is not before it.
@@ -133,7 +132,8 @@ fn check_age(state: &mut BeaconState, config: &Config, keys: &PubkeyCache, clock
 /// Blocks that the store knows, as the snapshot has them.
 fn known_blocks(store: &Store) -> KnownBlocks {
     let mut blocks = KnownBlocks::default();
-    for node in store.nodes() {
+    let known = finalized_and_descendants(store);
+    for node in store.nodes().iter().filter(|node| known.contains(&node.root)) {
         let info = BlockInfo { slot: node.slot, parent_root: node.parent_root, state_root: node.state_root };
         blocks.insert(node.root, info);
     }

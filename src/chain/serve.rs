@@ -52,8 +52,8 @@ async fn answer(shared: &Arc<Shared>, request: InboundRequest) {
     };
     let count = roots.len();
     for root in roots {
-        let db = shared.db.clone();
-        let chunk = match smol::unblock(move || db.block_ssz(root)).await {
+        let here = shared.clone();
+        let chunk = match smol::unblock(move || verified_block(&here, root)).await {
             Ok(Some((slot, ssz))) => {
                 ResponseChunk::Block { fork_digest: shared.fork_digest(compute_epoch_at_slot(slot)), ssz }
             }
@@ -66,6 +66,13 @@ async fn answer(shared: &Arc<Shared>, request: InboundRequest) {
         }
     }
     tracing::trace!(%peer, count, "answered a request for blocks");
+}
+
+/// A stored block that passed the transition. The database also has orphans, which did not.
+fn verified_block(shared: &Shared, root: Hash256) -> Result<Option<(Slot, Vec<u8>)>, DbError> {
+    let Some((slot, _)) = shared.db.block_parent(root)? else { return Ok(None) };
+    let is_verified = shared.snapshot.load().contains(&root) || shared.db.canonical_root(slot)? == Some(root);
+    if is_verified { shared.db.block_ssz(root) } else { Ok(None) }
 }
 
 /// Roots of our chain's blocks in a range: from the tree of the snapshot, and before that from the canonical index.

@@ -98,6 +98,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     if shared.execution.is_none() {
         tracing::warn!("no execution client is connected: payloads are taken as valid; do not validate with this node");
     }
+    tracing::warn!("data availability is not checked yet: blocks with blobs are taken without looking for their data");
     let (recorder_in, records) = async_channel::bounded(1);
     let (gossip_blocks_in, gossip_blocks) = async_channel::bounded(gossip_blocks);
     let (gossip_aggregates_in, gossip_aggregates) = async_channel::bounded(gossip_aggregates);

@@ -1,7 +1,7 @@
 //! The store task: owns the fork-choice store, one message at a time, and publishes the snapshot.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     fork_choice::{Balances, ImportedBlock, OnAttestationError, OnBlockError, PayloadStatus, Store},
-    metrics::{self, FINALIZED_EPOCH, HEAD_SLOT, JUSTIFIED_EPOCH, QUEUE_DROPPED, QUEUE_LENGTH, REORGS},
+    metrics::{self, CLOCK_SLOT, FINALIZED_EPOCH, HEAD_SLOT, JUSTIFIED_EPOCH, QUEUE_DROPPED, QUEUE_LENGTH, REORGS},
     transition::process_slots,
     types::{
         AttestationData, BeaconState, Checkpoint, Hash256, Slot, ValidatorIndex, compute_epoch_at_slot,
@@ -237,14 +237,10 @@ impl StoreTask {
     }
 
     fn on_finality(&mut self) {
-        let removed = self.store.prune();
-        if !removed.is_empty() {
-            self.blocks.retain(|root, _| self.store.contains(root));
-        }
-        let finalized = self.store.finalized_checkpoint();
-        let slot = compute_start_slot_at_epoch(finalized.epoch);
-        let descends = |root: &Hash256| self.store.get_ancestor(root, slot) == Some(finalized.root);
-        self.states.finalize(&finalized.root, descends);
+        let known = finalized_and_descendants(&self.store);
+        self.blocks.retain(|root, _| known.contains(root));
+        self.states.finalize(&self.store.finalized_checkpoint().root, |root| known.contains(root));
+        self.store.prune();
     }
 
     /// The store asks for balances when a checkpoint is justified whose state it has not seen at the time.
@@ -291,6 +287,7 @@ impl StoreTask {
 
     /// Events and metrics of what changed between two snapshots.
     fn announce(&self, before: &Snapshot, after: &Snapshot) {
+        metrics::set(&CLOCK_SLOT, &[], after.slot as f64);
         metrics::set(&HEAD_SLOT, &[], after.head_slot as f64);
         metrics::set(&JUSTIFIED_EPOCH, &[], after.justified.epoch as f64);
         metrics::set(&FINALIZED_EPOCH, &[], after.finalized.epoch as f64);
@@ -328,6 +325,17 @@ impl StoreTask {
             epoch: compute_epoch_at_slot(after.head_slot),
         });
     }
+}
+
+/// What the snapshot has of the store's blocks. The store itself prunes only now and then.
+pub(super) fn finalized_and_descendants(store: &Store) -> HashSet<Hash256> {
+    let mut known = HashSet::from([store.finalized_checkpoint().root]);
+    for node in store.nodes() {
+        if known.contains(&node.parent_root) {
+            known.insert(node.root);
+        }
+    }
+    known
 }
 
 fn head_event(before: &Snapshot, after: &Snapshot) -> ChainEvent {

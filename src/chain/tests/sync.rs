@@ -3,7 +3,7 @@
 use super::{recording::*, rig::*};
 use crate::{
     chain::{
-        network::{Fault, InboundRequest, RequestKind, ResponseChunk, Status},
+        network::{Fault, InboundRequest, RequestKind, ResponseChunk, Status, Verdict},
         *,
     },
     types::{Hash256, Slot, compute_epoch_at_slot},
@@ -27,7 +27,7 @@ fn ranges_come_through_the_smallest_queues() {
 
 #[test]
 fn bad_peers_do_not_keep_us_from_the_head() {
-    for manners in [Manners::Refuses, Manners::Unrelated, Manners::BadSignatures] {
+    for manners in [Manners::Refuses, Manners::Empty, Manners::Unrelated, Manners::BadSignatures] {
         let dir = tempfile::tempdir().unwrap();
         let rig = Rig::recorded(dir.path());
         // Of equals, the first by name is asked first.
@@ -137,6 +137,10 @@ fn peers_are_served_what_we_have() {
     assert_eq!(ask(&rig, range(ANCHOR, 0)), (vec![], None));
     let (slots, end) = ask(&rig, range(ANCHOR - 1, 10));
     assert!(slots.is_empty() && matches!(end, Some(ResponseChunk::ResourceUnavailable(_))), "{end:?}");
+    // An orphan is stored, but nobody has verified it.
+    rig.gossip("a", &block(LAST));
+    assert_eq!(rig.verdict(&block(LAST)), Verdict::Ignore);
+    assert!(rig.handle.database().has_block(root(LAST)).unwrap());
     let roots = vec![root(ANCHOR + 2), root(LAST), Hash256::ZERO, root(ANCHOR + 1), root(ANCHOR + 2)];
     assert_eq!(ask(&rig, RequestKind::BlocksByRoot { roots }), (vec![ANCHOR + 2, ANCHOR + 1], None));
 }
