@@ -224,6 +224,9 @@ impl Node<'_> {
     fn check(&mut self, expected: &Expected) -> Result<(), String> {
         // What must hold must hold after a restart, too.
         self.store = Store::from_snapshot(&self.store.to_snapshot(), self.config.clone()).map_err(text)?;
+        if let Some(checkpoint) = self.store.missing_balances() {
+            return Err(format!("the balances of {checkpoint:?} are missing"));
+        }
         let head_root = self.store.get_head();
         let head_slot = self.store.node(&head_root).ok_or("the head is unknown")?.slot;
         let checkpoint = |checkpoint: Checkpoint| RootAtEpoch { epoch: checkpoint.epoch, root: checkpoint.root };
