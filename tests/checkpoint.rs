@@ -293,30 +293,70 @@ fn a_silent_second_provider_matters_only_when_the_user_named_it() {
     assert!(fetch(&both, &expecting(&config), |_| {}).is_ok());
 }
 
+/// The state at the start of an epoch whose first slot is empty, as Lodestar gives it, and its block.
+fn taken_forward() -> (BeaconState, BeaconState, SignedBeaconBlock) {
+    let (own, block) = state_and_block();
+    let mut state = own.clone();
+    state.latest_block_header.state_root = block.message.state_root;
+    state.slot += SLOTS_PER_EPOCH;
+    for slot in SLOT..state.slot {
+        state.block_roots.set(slot as usize % SLOTS_PER_HISTORICAL_ROOT, block.root());
+    }
+    state.state_roots.set(SLOT as usize % SLOTS_PER_HISTORICAL_ROOT, block.message.state_root);
+    (state, own, block)
+}
+
 #[test]
 fn a_state_past_its_block_is_replaced_by_the_blocks_own() {
-    let (state, block) = state_and_block();
-    let mut past = state.clone();
-    past.latest_block_header.state_root = block.message.state_root;
-    past.slot += 1;
-    let own = format!("/states/{:?}", block.message.state_root);
-    let (past, state, block) = (past.to_ssz_bytes(), state.to_ssz_bytes(), block.as_ssz_bytes());
-    let knows_roots = {
-        let (past, own, block) = (past.clone(), own, block.clone());
+    let (state, own, block) = taken_forward();
+    let by_root = format!("/states/{:?}", block.message.state_root);
+    let (state, own, block) = (state.to_ssz_bytes(), own.to_ssz_bytes(), block.as_ssz_bytes());
+    let provider = Provider::start(move |path| match path {
+        path if path.ends_with(&by_root) => Answer::Ssz(own.clone()),
+        path if path.contains("/debug/") => Answer::Ssz(state.clone()),
+        _ => Answer::Ssz(block.clone()),
+    });
+    assert_eq!(run(&provider, |_| {}).unwrap().state.slot, SLOT);
+}
+
+#[test]
+fn a_state_past_its_block_is_believed_only_as_far_as_its_provider() {
+    let provider = |change: fn(&mut BeaconState)| {
+        let (mut state, _, block) = taken_forward();
+        change(&mut state);
+        let (state, block) = (state.to_ssz_bytes(), block.as_ssz_bytes());
         Provider::start(move |path| match path {
-            path if path.ends_with(&own) => Answer::Ssz(state.clone()),
-            path if path.contains("/debug/") => Answer::Ssz(past.clone()),
+            path if path.ends_with("/finalized") => Answer::Ssz(state.clone()),
+            path if path.contains("/debug/") => Answer::Status(404),
             _ => Answer::Ssz(block.clone()),
         })
     };
-    assert_eq!(run(&knows_roots, |_| {}).unwrap().state.slot, SLOT);
-    let knows_finalized_only = Provider::start(move |path| match path {
-        path if path.ends_with("/finalized") => Answer::Ssz(past.clone()),
-        path if path.contains("/debug/") => Answer::Status(404),
-        _ => Answer::Ssz(block.clone()),
-    });
-    let error = run(&knows_finalized_only, |_| {}).unwrap_err();
+    let good = provider(|_| {});
+    let (_, _, block) = taken_forward();
+    let anchor = run(&good, |_| {}).unwrap();
+    assert_eq!((anchor.state.slot, anchor.root), (SLOT + SLOTS_PER_EPOCH, block.root()));
+    let error = run(&good, |e| e.block_root = Some(block.root())).unwrap_err();
     assert!(matches!(error, CheckpointError::PastItsBlock { .. }), "{error}");
+    for change in [
+        (|state| state.slot += 1) as fn(&mut BeaconState),
+        |state| state.block_roots.set((SLOT as usize + 1) % SLOTS_PER_HISTORICAL_ROOT, Hash256::ZERO),
+        |state| state.state_roots.set(SLOT as usize % SLOTS_PER_HISTORICAL_ROOT, Hash256::ZERO),
+    ] {
+        assert!(run(&provider(change), |_| {}).is_err());
+    }
+    // A second provider has to confirm the state too, not only the block.
+    let config = config();
+    let answers = |state_root: Hash256| {
+        let block_root = block.root();
+        Provider::start(move |path| {
+            let root = if path.contains("/states/") { state_root } else { block_root };
+            Answer::Json(format!(r#"{{"finalized":true,"data":{{"root":"{root:?}"}}}}"#))
+        })
+    };
+    let (mut state, _, _) = taken_forward();
+    assert!(fetch(&sources(&[&good, &answers(state.hash_tree_root())]), &expecting(&config), |_| {}).is_ok());
+    let error = fetch(&sources(&[&good, &answers(Hash256::ZERO)]), &expecting(&config), |_| {}).unwrap_err();
+    assert!(matches!(error, CheckpointError::Disagreement { .. }), "{error}");
 }
 
 #[test]

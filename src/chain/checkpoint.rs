@@ -4,7 +4,8 @@
 //!
 //! 1. its first bytes: network, slot, and a fork that this program knows;
 //! 2. that it decodes, and ends where it should;
-//! 3. its root against its block's `state_root`, and its latest header against that block;
+//! 3. its root against its block's `state_root`, and its latest header against that block (some providers give the state
+//!    at the start of an epoch whose first slot was empty: see `check_taken_forward`);
 //! 4. `--checkpoint-root`, if given, and every other provider: all must name this block at its slot;
 //! 5. the weak-subjectivity period: an old checkpoint proves nothing.
 
@@ -27,7 +28,10 @@ pub use providers::{Sources, fetch};
 use crate::{
     crypto::PubkeyCache,
     transition::{Context, is_within_weak_subjectivity_period},
-    types::{preset::PRESET_BASE, *},
+    types::{
+        preset::{PRESET_BASE, SLOTS_PER_EPOCH, SLOTS_PER_HISTORICAL_ROOT},
+        *,
+    },
 };
 
 /// Largest state that is believed: mainnet's has 0.32 GB, and one of three times its size would not fit our memory.
@@ -128,10 +132,10 @@ pub enum CheckpointError {
         /// The other's.
         theirs: Hash256,
     },
-    /// The state lies past its block, and the provider does not give the block's own.
+    /// The state lies past its block, so that the block can't prove it.
     #[error(
-        "the provider's finalized state is at slot {state}, past its block at {block}; try again in a few minutes, \
-         or with another provider"
+        "the provider's finalized state is at slot {state}, past its block at {block}, so --checkpoint-root can't prove \
+         it; try again in a few minutes, or with another provider"
     )]
     PastItsBlock {
         /// The state's slot.
@@ -226,18 +230,46 @@ pub(super) fn check(
     let same = |what, expected: Hash256, got: Hash256| {
         if expected == got { Ok(()) } else { Err(CheckpointError::Mismatch { what, expected, got }) }
     };
-    if state.slot != state.latest_block_header.slot {
-        return Err(CheckpointError::PastItsBlock { state: state.slot, block: state.latest_block_header.slot });
-    }
     let root = block.root();
     if let Some(wanted) = expected.block_root {
         same("the checkpoint's block root (--checkpoint-root)", wanted, root)?;
     }
-    same("the state's root", block.message.state_root, state.hash_tree_root())?;
+    if state.slot == block.message.slot {
+        same("the state's root", block.message.state_root, state.hash_tree_root())?;
+    } else {
+        check_taken_forward(&state, &block, root, expected)?;
+    }
     same("the state's latest block", root, latest_block_root(&mut state))?;
     check_shape(&state)?;
     check_age(&mut state, expected)?;
     Ok(Anchor { state, block, root })
+}
+
+/// Some providers give the state at the start of the finalized epoch when that slot was empty. It remembers its block's
+/// root and state root, but nothing proves the rest of it: fine from a provider that is trusted, not against a root that
+/// the user brought.
+fn check_taken_forward(
+    state: &BeaconState,
+    block: &SignedBeaconBlock,
+    root: Hash256,
+    expected: &Expectations,
+) -> Result<(), CheckpointError> {
+    let from = block.message.slot;
+    let remembers = |slot: Slot| state.block_roots.get(slot as usize % SLOTS_PER_HISTORICAL_ROOT) == Some(&root);
+    let is_near = from < state.slot && state.slot - from < SLOTS_PER_HISTORICAL_ROOT as u64;
+    let is_epoch_start = state.slot.is_multiple_of(SLOTS_PER_EPOCH);
+    if expected.block_root.is_some() || !is_near || !is_epoch_start {
+        return Err(CheckpointError::PastItsBlock { state: state.slot, block: from });
+    }
+    if !(from..state.slot).all(remembers) {
+        return Err(CheckpointError::Unsound(format!("block {root:?} is not the last one it remembers")));
+    }
+    let remembered = state.state_roots[from as usize % SLOTS_PER_HISTORICAL_ROOT];
+    if remembered != block.message.state_root {
+        let (expected, got) = (block.message.state_root, remembered);
+        return Err(CheckpointError::Mismatch { what: "the state root of its block", expected, got });
+    }
+    Ok(())
 }
 
 /// A root can be right and the state still be nonsense, when the provider made it up: what we index by must be there.

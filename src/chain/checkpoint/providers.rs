@@ -77,14 +77,13 @@ fn fetch_from(
     if state.slot != state.latest_block_header.slot {
         // The epoch's first slot was empty and the provider gave the state at the epoch's start: take the block's own.
         let by_root = format!("{:?}", block.message.state_root);
-        info!("the finalized state lies past its block: fetching the block's own");
-        state = match fetch_state(client, url, &by_root, expected, report) {
+        match fetch_state(client, url, &by_root, expected, report) {
+            // Not every provider has it.
             Err(CheckpointError::Http(HttpError::Status { .. })) => {
-                let slots = (state.slot, state.latest_block_header.slot);
-                return Err(CheckpointError::PastItsBlock { state: slots.0, block: slots.1 });
+                info!("the finalized state lies past its block, and the provider does not have the block's own");
             }
-            other => other?,
-        };
+            own => state = own?,
+        }
     }
     check(state, block, expected)
 }
@@ -113,9 +112,12 @@ fn fetch_block(client: &Client, url: &str, root: Hash256) -> Result<crate::types
 
 /// Asks another provider which block it has at the checkpoint's slot.
 fn confirm(client: &Client, first: &str, other: &str, anchor: &Anchor, may_fail: bool) -> Result<(), CheckpointError> {
-    let slot = anchor.state.slot;
+    let slot = anchor.block.message.slot;
     match root_at(client, other, slot) {
         Ok((root, finalized)) if root == anchor.root => {
+            if anchor.state.slot != anchor.block.message.slot {
+                confirm_state(client, first, other, anchor)?;
+            }
             info!(
                 "{other} confirms block {root:?} at slot {slot}{}",
                 if finalized { "" } else { ", not yet final there" }
@@ -137,8 +139,23 @@ fn confirm(client: &Client, first: &str, other: &str, anchor: &Anchor, may_fail:
     }
 }
 
+/// The block does not prove a state that lies past it, so the other provider is asked for that state's root as well.
+fn confirm_state(client: &Client, first: &str, other: &str, anchor: &Anchor) -> Result<(), CheckpointError> {
+    let slot = anchor.state.slot;
+    let address = format!("{}/eth/v1/beacon/states/{slot}/root", other.trim_end_matches('/'));
+    let (theirs, _) = root_of(client, address)?;
+    let ours = anchor.state.clone().hash_tree_root();
+    if ours == theirs {
+        return Ok(());
+    }
+    Err(CheckpointError::Disagreement { first: first.into(), second: other.into(), slot, ours, theirs })
+}
+
 fn root_at(client: &Client, url: &str, slot: Slot) -> Result<(Hash256, bool), HttpError> {
-    let address = format!("{}/eth/v1/beacon/blocks/{slot}/root", url.trim_end_matches('/'));
+    root_of(client, format!("{}/eth/v1/beacon/blocks/{slot}/root", url.trim_end_matches('/')))
+}
+
+fn root_of(client: &Client, address: String) -> Result<(Hash256, bool), HttpError> {
     let answer = client.get_json(&address, MAX_JSON_BYTES)?;
     let root = answer["data"]["root"].as_str().and_then(|root| root.parse().ok());
     let malformed = || HttpError::Malformed { url: address.clone(), reason: "no data.root".into() };
