@@ -69,5 +69,5 @@ impl Store {
 
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md#is_not_epoch_boundary>
 fn is_not_epoch_boundary(slot: Slot) -> bool {
-    slot % SLOTS_PER_EPOCH != 0
+    !slot.is_multiple_of(SLOTS_PER_EPOCH)
 }

@@ -160,7 +160,7 @@ fn attestations_that_do_not_fit_are_refused() {
 
 #[test]
 fn votes_are_weighed_anew_when_another_checkpoint_is_justified() {
-    let mut store = new_store([1 * ETH, 2 * ETH, 0]);
+    let mut store = new_store([ETH, 2 * ETH, 0]);
     let anchor = anchor_root(&store);
     let epoch = SLOTS_PER_EPOCH;
     late_in(&mut store, epoch + 2);
@@ -170,7 +170,7 @@ fn votes_are_weighed_anew_when_another_checkpoint_is_justified() {
     vote(&mut store, &[1], right, 1);
     assert_eq!(store.get_head(), right);
     let checkpoint = Checkpoint { epoch: 1, root: base };
-    let records = [(1 * ETH, true, false), (2 * ETH, true, true), (5 * ETH, true, false)];
+    let records = [(ETH, true, false), (2 * ETH, true, true), (5 * ETH, true, false)];
     let mut justifying = block(&store, 4, left, epoch + 2);
     justifying.checkpoint_balances = vec![(checkpoint, Balances::collect(records.into_iter()))];
     justifying.unrealized_justified_checkpoint = checkpoint;
@@ -185,7 +185,7 @@ fn votes_are_weighed_anew_when_another_checkpoint_is_justified() {
 
 #[test]
 fn balances_that_are_missing_can_be_brought_later() {
-    let mut store = new_store([1 * ETH]);
+    let mut store = new_store([ETH]);
     let anchor = anchor_root(&store);
     late_in(&mut store, 3 * SLOTS_PER_EPOCH);
     let checkpoint = Checkpoint { epoch: 1, root: anchor };

@@ -11,7 +11,7 @@ const VALIDATORS: u64 = 12;
 fn records(checkpoint: Checkpoint) -> impl Iterator<Item = (Gwei, bool, bool)> {
     (0..VALIDATORS).map(move |index| {
         let mix = checkpoint.epoch * 31 + u64::from(checkpoint.root[1]) * 7 + index * 13;
-        ((mix % 32 + 1) * ETH, mix % 11 != 0, mix % 7 == 0)
+        ((mix % 32 + 1) * ETH, !mix.is_multiple_of(11), mix.is_multiple_of(7))
     })
 }
 
@@ -130,7 +130,7 @@ impl Model {
         while self.slot < slot {
             self.slot += 1;
             self.proposer_boost_root = Hash256::ZERO;
-            if self.slot % SLOTS_PER_EPOCH == 0 {
+            if self.slot.is_multiple_of(SLOTS_PER_EPOCH) {
                 self.update_checkpoints(self.unrealized_justified, self.unrealized_finalized);
             }
         }
