@@ -46,7 +46,7 @@ mod tests;
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU64},
     },
 };
@@ -125,8 +125,6 @@ pub(crate) struct Shared {
     pub is_syncing: AtomicBool,
     /// The first slot from which on all blocks of our chain are stored.
     pub earliest_slot: AtomicU64,
-    /// The state that duties were last asked of: block, epoch, state.
-    pub duties: Mutex<Option<(Hash256, Epoch, Arc<BeaconState>)>>,
     /// One for each block task that may run.
     pub block_permits: Arc<Semaphore>,
     /// One state is rebuilt at a time.

@@ -84,7 +84,7 @@ pub(super) fn check_signature(
     let (slot, index) = (signed.message.slot, signed.message.proposer_index);
     let at = usize::try_from(index).ok().filter(|at| *at < state.validators.len());
     let Some(at) = at else { return Err(invalid("there is no such proposer")) };
-    let key = shared.keys.get(index, &state.validators.pubkey(at)).map_err(|e| BlockError::Invalid(e.to_string()))?;
+    let key = shared.keys.get(index, state.validators.pubkey(at)).map_err(|e| BlockError::Invalid(e.to_string()))?;
     let version = shared.config.fork_version(compute_epoch_at_slot(slot));
     let domain = compute_domain(DOMAIN_BEACON_PROPOSER, version, shared.genesis_validators_root);
     let signature = Signature::from_bytes(&signed.signature).map_err(|_| BlockError::BadSignature)?;
@@ -93,7 +93,7 @@ pub(super) fn check_signature(
 }
 
 /// Who proposes in `slot`, if a state that is not advanced to it can tell: the lookahead has this epoch and the next.
-fn proposer_at(state: &BeaconState, slot: Slot) -> Option<ValidatorIndex> {
+pub(super) fn proposer_at(state: &BeaconState, slot: Slot) -> Option<ValidatorIndex> {
     if state.fork_name < ForkName::Fulu {
         return None;
     }

@@ -1,6 +1,6 @@
 //! How the API, the validators and the node talk to the chain.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use async_channel::Receiver;
 
@@ -13,11 +13,7 @@ use super::{
 };
 use crate::{
     db::{Database, DbError},
-    transition::{get_shuffling, process_slots},
-    types::{
-        BeaconState, Config, Epoch, Hash256, SignedAggregateAndProof, SignedBeaconBlock, Slot,
-        compute_start_slot_at_epoch, preset::SLOTS_PER_EPOCH,
-    },
+    types::{BeaconState, Config, Hash256, SignedAggregateAndProof, SignedBeaconBlock, Slot, preset::SLOTS_PER_EPOCH},
 };
 
 /// The chain's tasks, from outside. Clones share them.
@@ -141,46 +137,6 @@ impl ChainHandle {
     /// Counts votes in the fork choice, as from their next slot on. The caller has verified them.
     pub async fn count_votes(&self, votes: Vec<Vote>) {
         let _ = self.shared.store.send(StoreMessage::Votes(votes)).await;
-    }
-
-    /// The head's state, advanced if need be, such that `epoch` is its current, next or previous one, with the committees
-    /// of `epoch` in its caches. `None` for an epoch after the clock's next, or one that is too long ago.
-    pub async fn duty_state(&self, epoch: Epoch) -> Option<Arc<BeaconState>> {
-        let snapshot = self.snapshot();
-        if epoch > self.shared.clock.epoch() + 1 {
-            return None;
-        }
-        let near = snapshot.head_state.current_epoch().saturating_sub(1)..=snapshot.head_state.current_epoch() + 1;
-        if near.contains(&epoch) && snapshot.head_state.caches.shuffling(epoch).is_some() {
-            return Some(snapshot.head_state.clone());
-        }
-        let wanted = (snapshot.head_root, epoch);
-        let known = self.shared.duties.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((root, epoch, state)) = known
-            && (root, epoch) == wanted
-        {
-            return Some(state);
-        }
-        let state = if epoch < *near.start() {
-            let last = compute_start_slot_at_epoch(epoch + 1).saturating_sub(1);
-            self.state_at_slot(last).await?
-        } else {
-            snapshot.head_state.clone()
-        };
-        let shared = self.shared.clone();
-        let state = smol::unblock(move || {
-            let mut state = (*state).clone();
-            if state.current_epoch() + 1 < epoch {
-                process_slots(&mut state, compute_start_slot_at_epoch(epoch - 1), &shared.context()).ok()?;
-            }
-            get_shuffling(&mut state, epoch).ok()?;
-            state.hash_tree_root();
-            Some(Arc::new(state))
-        })
-        .await?;
-        let mut known = self.shared.duties.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some((snapshot.head_root, epoch, state.clone()));
-        Some(state)
     }
 
     /// Makes everything durable: call it once, before the tasks are stopped. Returns when it is done.

@@ -146,7 +146,9 @@ impl SyncTask {
         let snapshot = self.shared.snapshot.load_full();
         let clock = &self.shared.clock;
         let disparity = self.shared.config.maximum_gossip_clock_disparity;
-        if status.fork_digest != self.shared.fork_digest(clock.epoch()) {
+        // What it said at the end of an epoch may come at the start of the next.
+        let epoch = clock.epoch();
+        if (epoch.saturating_sub(1)..=epoch + 1).all(|epoch| status.fork_digest != self.shared.fork_digest(epoch)) {
             return Some("its fork is another");
         }
         if clock.start_of(status.head_slot) > clock.now_ms().saturating_add(disparity) {

@@ -85,7 +85,6 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         invalid_blocks: Seen::new(INVALID_ROOTS),
         is_syncing: AtomicBool::new(false),
         earliest_slot: AtomicU64::new(earliest_slot),
-        duties: Default::default(),
         network: setup.network,
         execution: setup.execution,
         attestation_pool: setup.attestation_pool,

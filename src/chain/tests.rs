@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod blocks;
+mod finality;
 mod recording;
 mod restart;
 mod rig;

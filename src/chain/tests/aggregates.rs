@@ -22,18 +22,20 @@ fn rig(dir: &std::path::Path) -> Rig {
     rig
 }
 
-fn signed<T: tree_hash::TreeHash>(object: &T, domain_type: DomainType, index: u64, epoch: Epoch) -> BLSSignature {
+pub fn signed<T: tree_hash::TreeHash>(object: &T, domain_type: DomainType, index: u64, epoch: Epoch) -> BLSSignature {
     let version = config().fork_version(epoch);
     let domain = compute_domain(domain_type, version, anchor_state().genesis_validators_root);
     secret_key(index).sign(compute_signing_root(object, domain)).to_bytes()
 }
 
 /// The first committee of a slot, all of whose members vote for `block_root`. Its first member aggregates.
-fn aggregate(rig: &Rig, slot: Slot, block_root: Hash256) -> SignedAggregateAndProof {
+pub fn aggregate(rig: &Rig, slot: Slot, block_root: Hash256) -> SignedAggregateAndProof {
     let state = &rig.handle.snapshot().head_state;
     let epoch = compute_epoch_at_slot(slot);
     let committee = state.caches.shuffling(epoch).unwrap().committee(slot, 0).unwrap().to_vec();
-    let target = Checkpoint { epoch, root: root(compute_start_slot_at_epoch(epoch)) };
+    let snapshot = rig.handle.snapshot();
+    let target_root = snapshot.ancestor(snapshot.head_root, compute_start_slot_at_epoch(epoch)).unwrap();
+    let target = Checkpoint { epoch, root: target_root };
     let data = AttestationData {
         slot,
         index: 0,

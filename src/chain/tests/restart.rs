@@ -1,7 +1,7 @@
 //! Stop, crash, and start again from the data directory.
 
 use super::{recording::*, rig::*};
-use crate::{chain::*, types::compute_start_slot_at_epoch};
+use crate::chain::*;
 
 fn import_to(rig: &Rig, last: u64) {
     for slot in rig.handle.snapshot().head_slot + 1..=last {
@@ -81,22 +81,6 @@ fn states_that_are_not_in_memory_are_rebuilt() {
     }
     assert!(soon("a state", rig.handle.state_at_slot(LAST + 1)).is_none());
     assert!(soon("a state", rig.handle.state_by_block_root(root(181))).is_none());
-}
-
-#[test]
-fn duties_are_known_for_this_epoch_and_its_neighbours() {
-    let dir = tempfile::tempdir().unwrap();
-    let clock = clock_at(LAST);
-    let rig = Rig::new(dir.path(), checkpoint(), clock.clone());
-    import_to(&rig, LAST);
-    let now = clock.epoch();
-    clock.set_ms(clock.start_of(compute_start_slot_at_epoch(now + 2)));
-    for epoch in now - 1..=now + 3 {
-        let state = soon("a state", rig.handle.duty_state(epoch)).unwrap();
-        assert!(state.caches.shuffling(epoch).is_some(), "epoch {epoch}");
-        assert!(state.current_epoch().abs_diff(epoch) <= 1, "epoch {epoch}: {}", state.current_epoch());
-    }
-    assert!(soon("no state", rig.handle.duty_state(now + 4)).is_none());
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::recording::*;
 use crate::{
     chain::{
         network::{AnswerSender, GossipBlock, GossipId, Peer, PeerEvent, RequestError, Status, Verdict},
+        pools::{Pools, PoolsHandle},
         *,
     },
     crypto::{DOMAIN_BEACON_PROPOSER, compute_domain, compute_signing_root},
@@ -55,6 +56,7 @@ pub struct Rig {
     pub inputs: ChainInputs,
     pub told: Receiver<Told>,
     pub peers: Arc<Mutex<HashMap<Peer, Manners>>>,
+    pub pools: PoolsHandle,
     tasks: Vec<smol::Task<()>>,
     crashing: Arc<AtomicBool>,
 }
@@ -121,7 +123,9 @@ impl Rig {
     }
 
     pub fn with_capacities(path: &Path, start: Start, clock: Clock, capacities: Capacities) -> Rig {
-        let (setup, commands) = setup(path, start, clock, capacities);
+        let (mut setup, commands) = setup(path, start, clock, capacities);
+        let pools = Pools::default();
+        setup.attestation_pool = Some(pools.aggregates);
         let Chain { handle, inputs, tasks } = crate::chain::start(setup).unwrap();
         let peers: Arc<Mutex<HashMap<Peer, Manners>>> = Arc::default();
         let (tell, told) = async_channel::bounded(1024);
@@ -134,9 +138,9 @@ impl Rig {
                 assert!(crashing.load(Ordering::Relaxed), "the {name} task ended: {end:?}");
             })
         };
-        let mut running: Vec<smol::Task<()>> = tasks.iter().map(run).collect();
+        let mut running: Vec<smol::Task<()>> = tasks.iter().chain([&pools.task]).map(run).collect();
         running.push(smol::spawn(play_network(commands, peers.clone(), tell)));
-        Rig { handle, inputs, told, peers, tasks: running, crashing }
+        Rig { handle, inputs, told, peers, pools: pools.handle, tasks: running, crashing }
     }
 
     /// At the first slots of the recorded chain, with a clock that stands at its end.

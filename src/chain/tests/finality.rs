@@ -1,0 +1,111 @@
+//! A chain that we go on building ourselves: it finalizes, re-orgs, and starts again after finality.
+
+use std::sync::Arc;
+
+use tree_hash::TreeHash as _;
+
+use super::{
+    aggregates::{aggregate, signed},
+    recording::*,
+    rig::*,
+};
+use crate::{
+    chain::{gossip_block::proposer_at, produce::Producer, *},
+    crypto::DOMAIN_RANDAO,
+    engine::Engine,
+    types::{SignedBeaconBlock, compute_epoch_at_slot, preset::SLOTS_PER_EPOCH},
+};
+
+fn rig(dir: &std::path::Path, start: Start, slot: Slot) -> Rig {
+    Rig::new(dir, start, clock_at(slot))
+}
+
+/// The block of the clock's slot on the head, signed.
+fn produce(rig: &Rig, slot: Slot) -> Arc<SignedBeaconBlock> {
+    let epoch = compute_epoch_at_slot(slot);
+    let proposer = proposer_at(&rig.handle.snapshot().head_state, slot).unwrap();
+    let randao_reveal = signed(&epoch.tree_hash_root(), DOMAIN_RANDAO, proposer, epoch);
+    let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), Engine::StandIn);
+    let produced = soon("a block", producer.produce_block(slot, randao_reveal, Hash256::ZERO)).unwrap();
+    sign(SignedBeaconBlock { message: produced.block, signature: Default::default() })
+}
+
+/// All committees of the head's slot vote for the head.
+fn vote(rig: &Rig, slot: Slot) {
+    let ours = aggregate(rig, slot, rig.handle.snapshot().head_root);
+    soon("an answer", rig.handle.submit_aggregate(Arc::new(ours))).unwrap();
+}
+
+fn go_to(rig: &Rig, slot: Slot) {
+    let clock = rig.handle.clock();
+    clock.set_ms(clock.start_of(slot) + 100);
+}
+
+#[test]
+fn votes_finalize_the_chain_and_a_restart_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = rig(dir.path(), checkpoint(), ANCHOR);
+    let events = chain.handle.subscribe();
+    let last = ANCHOR + 4 * SLOTS_PER_EPOCH + 2;
+    let mut finalized = Vec::new();
+    for slot in ANCHOR + 1..=last {
+        go_to(&chain, slot);
+        let block = produce(&chain, slot);
+        assert_eq!(soon("an import", chain.handle.import_block(block.clone(), BlockSource::Api)), Ok(block.root()));
+        assert_eq!(chain.handle.snapshot().head_root, block.root(), "slot {slot}");
+        vote(&chain, slot);
+        while let Ok(event) = events.try_recv() {
+            if let ChainEvent::Finalized { checkpoint, .. } = event {
+                finalized.push(checkpoint.epoch);
+            }
+        }
+    }
+    let before = chain.handle.snapshot();
+    let anchor_epoch = compute_epoch_at_slot(ANCHOR);
+    assert_eq!(finalized, [anchor_epoch + 1, anchor_epoch + 2]);
+    assert_eq!(before.finalized.epoch, anchor_epoch + 2);
+    assert_eq!(before.justified.epoch, anchor_epoch + 3);
+    // Nothing before the finalized block is in memory any more; it is in the database.
+    assert!(!before.contains(&root(ANCHOR)) && before.contains(&before.finalized.root));
+    soon("the shutdown", chain.handle.shutdown()).unwrap();
+    let db = chain.handle.database().clone();
+    let slots: Vec<Slot> = db.canonical_roots(ANCHOR..last + 1).unwrap().into_iter().map(|(slot, _)| slot).collect();
+    assert_eq!(slots, (ANCHOR..=last).collect::<Vec<_>>());
+    drop(db);
+    chain.crash();
+
+    let chain = rig(dir.path(), Start::Resume, last);
+    let after = chain.handle.snapshot();
+    assert_eq!(
+        (after.head_root, after.justified, after.finalized),
+        (before.head_root, before.justified, before.finalized)
+    );
+    go_to(&chain, last + 1);
+    let block = produce(&chain, last + 1);
+    assert_eq!(soon("an import", chain.handle.import_block(block.clone(), BlockSource::Api)), Ok(block.root()));
+    chain.wait_for_head(block.root());
+}
+
+#[test]
+fn a_timely_block_takes_the_head_from_a_late_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = rig(dir.path(), checkpoint(), ANCHOR);
+    let events = rig.handle.subscribe();
+    go_to(&rig, ANCHOR + 1);
+    let late = produce(&rig, ANCHOR + 1);
+    go_to(&rig, ANCHOR + 2);
+    let timely = produce(&rig, ANCHOR + 2);
+    rig.import(&late).unwrap();
+    rig.wait_for_head(late.root());
+    rig.import(&timely).unwrap();
+    rig.wait_for_head(timely.root());
+    let events: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+    let reorg = events.iter().find(|event| matches!(event, ChainEvent::Reorg { .. }));
+    let Some(ChainEvent::Reorg { slot, depth, old_head_block, new_head_block, .. }) = reorg else {
+        panic!("no re-org among {events:?}")
+    };
+    assert_eq!((*slot, *depth, *old_head_block, *new_head_block), (ANCHOR + 2, 1, late.root(), timely.root()));
+    // The branch that lost can still be read.
+    assert_eq!(rig.handle.heads().len(), 2);
+    assert_eq!(soon("a state", rig.handle.state_by_block_root(late.root())).unwrap().slot, ANCHOR + 1);
+}
