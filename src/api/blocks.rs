@@ -117,10 +117,9 @@ pub(super) fn block(api: &Api, request: &Request) -> Answer {
 /// Takes a signed block and waits until it is imported. The checks before it is published are always the whole of gossip's,
 /// whatever `broadcast_validation` asks for beyond them is done by the import.
 pub(super) fn publish(api: &Api, request: &Request) -> Answer {
-    if let Some(level) = request.query("broadcast_validation") {
-        if !["gossip", "consensus", "consensus_and_equivocation"].contains(&level) {
-            return Err(ApiError::bad_request(format!("invalid broadcast_validation: {level:?}")));
-        }
+    let levels = ["gossip", "consensus", "consensus_and_equivocation"];
+    if let Some(unknown) = request.query("broadcast_validation").filter(|level| !levels.contains(level)) {
+        return Err(ApiError::bad_request(format!("invalid broadcast_validation: {unknown:?}")));
     }
     let contents = signed_contents(request)?;
     let slot = contents.signed_block.message.slot;

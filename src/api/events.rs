@@ -66,10 +66,10 @@ async fn tell(
     // The first comment tells the client that it is connected.
     let mut text = Some(COMMENT.to_string());
     loop {
-        if let Some(text) = text.take() {
-            if client.send(Ok(text.into())).await.is_err() {
-                return;
-            }
+        if let Some(text) = text.take()
+            && client.send(Ok(text.into())).await.is_err()
+        {
+            return;
         }
         let quiet = async {
             Timer::after(COMMENT_EVERY).await;

@@ -253,3 +253,20 @@ fn announcements_are_taken() {
         assert_eq!(node.post_json(path, &body).status, 200, "{path}");
     }
 }
+
+#[test]
+fn duties_are_known_after_epochs_without_a_block() {
+    let node = Node::at_genesis();
+    node.clock.set_ms(node.clock.start_of(3 * SLOTS_PER_EPOCH));
+    for epoch in [3, 4] {
+        let proposers = node.data(&format!("/eth/v1/validator/duties/proposer/{epoch}"));
+        assert_eq!(proposers[0]["slot"], (epoch * SLOTS_PER_EPOCH).to_string());
+        let later = node.get(&format!("/eth/v2/validator/duties/proposer/{epoch}")).json();
+        assert_eq!(later["dependent_root"], node.chain.snapshot().head_root.to_string());
+        let path = format!("/eth/v1/validator/duties/attester/{epoch}");
+        let duties = node.post_json(&path, &all_indices()).json()["data"].take();
+        assert_eq!(duties.as_array().unwrap().len() as u64, VALIDATORS);
+        assert!(duties.as_array().unwrap().iter().all(|duty| number(&duty["slot"]) / SLOTS_PER_EPOCH == epoch));
+    }
+    assert_eq!(node.post_json("/eth/v1/validator/duties/attester/5", &all_indices()).status, 400);
+}
