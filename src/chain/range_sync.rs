@@ -15,7 +15,10 @@ use super::{
     limits::*,
     network::{Fault, NetworkCommand, Parting, Peer, PeerEvent, Status},
 };
-use crate::types::{Hash256, SignedBeaconBlock, Slot, compute_start_slot_at_epoch, preset::SLOTS_PER_EPOCH};
+use crate::types::{
+    Hash256, SignedBeaconBlock, Slot, compute_start_slot_at_epoch,
+    preset::{GENESIS_SLOT, SLOTS_PER_EPOCH},
+};
 
 /// What the sync task is told besides news of peers.
 pub(crate) enum SyncMessage {
@@ -151,7 +154,9 @@ impl SyncTask {
         if (epoch.saturating_sub(1)..=epoch + 1).all(|epoch| status.fork_digest != self.shared.fork_digest(epoch)) {
             return Some("its fork is another");
         }
-        if clock.start_of(status.head_slot) > clock.now_ms().saturating_add(disparity) {
+        // The genesis block is known before its time comes.
+        let is_genesis = status.head_slot == GENESIS_SLOT;
+        if !is_genesis && clock.start_of(status.head_slot) > clock.now_ms().saturating_add(disparity) {
             return Some("its head is in the future");
         }
         if status.finalized_epoch > snapshot.finalized.epoch || status.finalized_epoch == 0 {
