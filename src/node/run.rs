@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::{self, ApiContext},
     chain::{
-        self, Capacities, Chain, ChainConfig, ChainHandle, ChainTask, Start, StartError,
+        self, Capacities, Chain, ChainConfig, ChainHandle, ChainInputs, ChainTask, Start, StartError,
         checkpoint::{self, Anchor, CheckpointError, Expectations, Progress, Sources},
         pools::Pools,
         produce::Producer,
@@ -137,6 +137,8 @@ pub struct RunningNode {
     /// Where its API answers.
     pub http: SocketAddr,
     gave_up: Receiver<GaveUp>,
+    /// Held so that the chain's tasks do not take the network's end for a failure while the node stops.
+    inputs: ChainInputs,
     tasks: Vec<smol::Task<()>>,
 }
 
@@ -169,14 +171,14 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let supervised = |task: ChainTask| smol::spawn(supervise(task.into(), gave_up_sender.clone()));
     let mut running: Vec<smol::Task<()>> = tasks.into_iter().chain([pools.task]).map(supervised).collect();
     running.extend(answers.map(smol::spawn));
-    running.push(smol::spawn(bridge::network_to_chain(events, inputs)));
+    running.push(smol::spawn(bridge::network_to_chain(events, inputs.clone())));
     running.push(smol::spawn(bridge::chain_to_network(network_commands, network.clone())));
     running.push(smol::spawn(async move {
         api::serve(listener, context).await;
     }));
     running.push(smol::spawn(each_slot(handle.clone(), network.clone(), config.log_slots)));
     running.push(smol::spawn(upkeep(exporter)));
-    Ok(RunningNode { chain: handle, network, http, gave_up, tasks: running })
+    Ok(RunningNode { chain: handle, network, http, gave_up, inputs, tasks: running })
 }
 
 impl RunningNode {
@@ -201,9 +203,9 @@ impl RunningNode {
             warn!("the stop took too long: what was not written is fetched again at the next start");
         };
         smol::future::or(orderly, late).await;
-        for task in self.tasks {
-            task.cancel().await;
-        }
+        // All at once: a task that saw another one end would call it a failure.
+        futures::future::join_all(self.tasks.into_iter().map(smol::Task::cancel)).await;
+        drop(self.inputs);
     }
 }
 
