@@ -8,6 +8,7 @@ use tree_hash::TreeHash as _;
 use super::{Producer, SubmitError};
 use crate::{
     chain::{
+        Vote,
         network::Publication,
         pools::{SUBCOMMITTEE_SIZE, Votes},
     },
@@ -25,9 +26,10 @@ impl Producer {
     pub async fn submit_attestation(&self, vote: SingleAttestation) -> Result<(), SubmitError> {
         let data = vote.data;
         self.check_votes_data(&data)?;
-        let committee = vote.committee_index;
+        let (committee, attester) = (vote.committee_index, vote.attester_index);
         let votes = self.with_state(data.target.epoch, move |state, ctx| verify_vote(state, &vote, ctx)).await?;
         self.pools.add_votes(data, data.tree_hash_root(), committee, votes).await;
+        self.chain.count_votes(vec![Vote { data, attesting_indices: vec![attester] }]).await;
         Ok(())
     }
 
@@ -37,9 +39,10 @@ impl Producer {
         let data = aggregate.message.aggregate.data;
         self.check_votes_data(&data)?;
         let verified = aggregate.clone();
-        let (committee, votes) =
+        let (committee, votes, attesting_indices) =
             self.with_state(data.target.epoch, move |state, ctx| verify_aggregate(state, &verified, ctx)).await?;
         self.pools.add_votes(data, data.tree_hash_root(), committee, votes).await;
+        self.chain.count_votes(vec![Vote { data, attesting_indices }]).await;
         self.chain.publish(Publication::Aggregate(aggregate));
         Ok(())
     }
@@ -123,7 +126,7 @@ fn verify_aggregate(
     state: &BeaconState,
     signed: &SignedAggregateAndProof,
     ctx: &Context,
-) -> Result<(CommitteeIndex, Votes), SubmitError> {
+) -> Result<(CommitteeIndex, Votes, Vec<ValidatorIndex>), SubmitError> {
     let (message, aggregate) = (&signed.message, &signed.message.aggregate);
     let mut committees = aggregate.committee_bits.iter().enumerate().filter(|(_, set)| *set);
     let (Some((committee, _)), None) = (committees.next(), committees.next()) else {
@@ -159,7 +162,7 @@ fn verify_aggregate(
         return Err(SubmitError::Invalid("a signature is not valid"));
     }
     let votes = Votes::new(aggregate.aggregation_bits.clone(), &parse(&aggregate.signature)?);
-    Ok((committee as u64, votes))
+    Ok((committee as u64, votes, indexed.attesting_indices.to_vec()))
 }
 
 /// The votes of a member in each subcommittee that it has places in.
