@@ -2,6 +2,7 @@
 
 mod bridge;
 mod cli;
+mod devnet;
 mod execution;
 mod forks;
 pub mod genesis;
@@ -49,7 +50,7 @@ fn execute(command: Command) -> Result<(), String> {
         }
         Command::Devnet(arguments) => {
             logging::start(&arguments.log_level)?;
-            Err("devnet is not built in yet".into())
+            devnet::run(arguments)
         }
         Command::Import(arguments) => {
             logging::start(&arguments.log_level)?;

@@ -1,0 +1,204 @@
+//! The nodes of a devnet and their validators.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use async_channel::Sender;
+use futures::future::{join_all, select_all};
+
+use super::super::{
+    cli::DevnetArguments,
+    genesis::{Genesis, devnet_config, interop_genesis},
+    networks::Network,
+    run::{self, CheckpointChoice, NodeConfig, NodeError, RunningNode},
+};
+use crate::{
+    chain::checkpoint::Sources,
+    engine::Engine,
+    types::{Checkpoint, Config, Hash256, Slot},
+    validator::{self, InteropKeys, ValidatorConfig},
+};
+
+/// Time from the command to genesis: the nodes start and find each other in it.
+const START_DELAY: Duration = Duration::from_secs(4);
+/// Any free port on this machine.
+const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+/// Blocks of a node's chain that are compared with the others'.
+const BRANCH: usize = 64;
+
+/// A running network.
+pub(super) struct Devnet {
+    network: Network,
+    datadir: PathBuf,
+    genesis_time: u64,
+    nodes: Vec<RunningNode>,
+    /// Closing it stops the validators.
+    validators: Option<Sender<()>>,
+    duties: Vec<smol::Task<()>>,
+}
+
+/// A node at one moment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct View {
+    /// Counted from 1.
+    pub number: usize,
+    /// The clock's slot.
+    pub slot: Slot,
+    pub head_slot: Slot,
+    pub head_root: Hash256,
+    pub justified: Checkpoint,
+    pub finalized: Checkpoint,
+    pub is_syncing: bool,
+    /// How many it is connected to.
+    pub peers: usize,
+    /// Slots and roots of its last blocks, newest first.
+    pub branch: Vec<(Slot, Hash256)>,
+}
+
+impl View {
+    async fn of(number: usize, node: &RunningNode) -> Self {
+        let snapshot = node.chain.snapshot();
+        let branch = snapshot.branch(snapshot.head_root).take(BRANCH);
+        View {
+            number,
+            slot: snapshot.slot,
+            head_slot: snapshot.head_slot,
+            head_root: snapshot.head_root,
+            justified: snapshot.justified,
+            finalized: snapshot.finalized,
+            is_syncing: snapshot.is_syncing,
+            branch: branch.map(|(root, block)| (block.slot, root)).collect(),
+            peers: node.network.peers().await.len(),
+        }
+    }
+
+    /// The last block at or before a slot, if it is one of the last.
+    pub(super) fn block_at(&self, slot: Slot) -> Option<Hash256> {
+        self.branch.iter().find(|(at, _)| *at <= slot).map(|(_, root)| *root)
+    }
+}
+
+impl Devnet {
+    /// Makes the genesis, starts the nodes, then the validators.
+    pub(super) async fn start(arguments: &DevnetArguments, datadir: &Path) -> Result<Self, String> {
+        // A whole second, because a state's genesis time is one.
+        let genesis_time = (now() + START_DELAY).as_secs() + 1;
+        let config = Arc::new(devnet_config(genesis_time, arguments.slot_ms));
+        let (genesis_config, count) = (config.clone(), arguments.validators as u64);
+        let genesis = smol::unblock(move || interop_genesis(&genesis_config, count)).await;
+        let genesis = genesis.map_err(|error| format!("the genesis can't be made: {error}"))?;
+        let network = Network {
+            config: config.clone(),
+            genesis_validators_root: Some(genesis.state.genesis_validators_root),
+            genesis_state: None,
+            checkpoint_providers: &[],
+        };
+        let datadir = datadir.to_path_buf();
+        let mut devnet =
+            Devnet { network, datadir, genesis_time, nodes: Vec::new(), validators: None, duties: Vec::new() };
+        for _ in 0..arguments.nodes {
+            let Genesis { state, block } = genesis.clone();
+            devnet.add(CheckpointChoice::Anchor(Box::new(state), Box::new(block))).await?;
+        }
+        devnet.start_validators(&config, genesis.state.genesis_validators_root, arguments.validators as u64);
+        Ok(devnet)
+    }
+
+    /// One more node, by checkpoint sync from the first one's API.
+    pub(super) async fn join(&mut self) -> Result<(), String> {
+        let urls = vec![format!("http://{}", self.nodes[0].http)];
+        self.add(CheckpointChoice::Sources(Sources { urls, may_fail: false, stall_timeout: None })).await
+    }
+
+    async fn add(&mut self, checkpoint: CheckpointChoice) -> Result<(), String> {
+        let number = self.nodes.len() + 1;
+        let config = NodeConfig {
+            network: self.network.clone(),
+            datadir: self.datadir.join(format!("node{number}")),
+            checkpoint,
+            checkpoint_root: None,
+            ignore_weak_subjectivity: false,
+            boot_nodes: self.nodes.iter().flat_map(addresses).collect(),
+            listen: SocketAddr::from(LOOPBACK),
+            external_ip: Some(LOOPBACK.0.into()),
+            http: SocketAddr::from(LOOPBACK),
+            target_peers: 2 * super::MAX_NODES,
+            engine: Engine::StandIn,
+            log_slots: false,
+        };
+        let started = run::start(config).await;
+        self.nodes.push(started.map_err(|error: NodeError| format!("node {number} did not start: {error}"))?);
+        Ok(())
+    }
+
+    /// Shares the validators out evenly, one client for each node.
+    fn start_validators(&mut self, config: &Arc<Config>, genesis_validators_root: Hash256, count: u64) {
+        let (sender, stop) = async_channel::bounded(1);
+        let nodes = self.nodes.len() as u64;
+        for (n, node) in self.nodes.iter().enumerate() {
+            let bound = |n: u64| count * n / nodes;
+            let config = ValidatorConfig {
+                beacon_url: format!("http://{}", node.http),
+                keys: Arc::new(InteropKeys::new(bound(n as u64)..bound(n as u64 + 1))),
+                config: config.clone(),
+                genesis_validators_root,
+                genesis_time: self.genesis_time,
+            };
+            self.duties.push(smol::spawn(validator::run(config, stop.clone())));
+        }
+        self.validators = Some(sender);
+    }
+
+    /// Waits; an error if a node fails meanwhile.
+    pub(super) async fn wait(&self, time: Duration) -> Result<(), String> {
+        let failures = select_all(self.nodes.iter().map(|node| Box::pin(node.failed())));
+        let failed = async {
+            let (error, n, _) = failures.await;
+            Err(format!("node {} failed: {error}", n + 1))
+        };
+        let passed = async {
+            smol::Timer::after(time).await;
+            Ok(())
+        };
+        smol::future::or(failed, passed).await
+    }
+
+    /// All nodes as they are now.
+    pub(super) async fn views(&self) -> Vec<View> {
+        join_all(self.nodes.iter().enumerate().map(|(n, node)| View::of(n + 1, node))).await
+    }
+
+    /// The clock's slot.
+    pub(super) fn slot(&self) -> Slot {
+        self.since_genesis().as_millis() as u64 / self.network.config.slot_duration_ms
+    }
+
+    /// Time since genesis; none before.
+    pub(super) fn since_genesis(&self) -> Duration {
+        now().saturating_sub(Duration::from_secs(self.genesis_time))
+    }
+
+    /// Stops the validators, then all nodes at once.
+    pub(super) async fn stop(mut self) {
+        drop(self.validators.take());
+        for task in self.duties {
+            task.cancel().await;
+        }
+        join_all(self.nodes.into_iter().map(RunningNode::stop)).await;
+    }
+}
+
+/// Where a node's peers find it, with its name.
+fn addresses(node: &RunningNode) -> Vec<String> {
+    let peer = node.network.peer_id();
+    node.network.listen_addrs().into_iter().map(|address| format!("{address}/p2p/{peer}")).collect()
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
