@@ -137,10 +137,7 @@ mod tests {
     use smol::{block_on, lock::Semaphore};
 
     use super::*;
-    use crate::{
-        ssz::Column,
-        types::{BeaconState, Hash256, preset::*},
-    };
+    use crate::types::{BeaconState, Hash256, preset::*};
 
     fn place() -> SemaphoreGuardArc {
         Arc::new(Semaphore::new(1)).try_acquire_arc().unwrap()
@@ -149,11 +146,11 @@ mod tests {
     #[test]
     fn a_state_in_pieces_is_the_state() {
         let state = BeaconState {
-            block_roots: Column::filled(Hash256::ZERO, SLOTS_PER_HISTORICAL_ROOT),
-            state_roots: Column::filled(Hash256::ZERO, SLOTS_PER_HISTORICAL_ROOT),
-            randao_mixes: Column::filled(Hash256::ZERO, EPOCHS_PER_HISTORICAL_VECTOR),
-            slashings: Column::filled(7, EPOCHS_PER_SLASHINGS_VECTOR),
-            proposer_lookahead: Column::filled(7, PROPOSER_LOOKAHEAD_LENGTH),
+            block_roots: std::iter::repeat_n(Hash256::ZERO, SLOTS_PER_HISTORICAL_ROOT).collect(),
+            state_roots: std::iter::repeat_n(Hash256::ZERO, SLOTS_PER_HISTORICAL_ROOT).collect(),
+            randao_mixes: std::iter::repeat_n(Hash256::ZERO, EPOCHS_PER_HISTORICAL_VECTOR).collect(),
+            slashings: std::iter::repeat_n(7, EPOCHS_PER_SLASHINGS_VECTOR).collect(),
+            proposer_lookahead: std::iter::repeat_n(7, PROPOSER_LOOKAHEAD_LENGTH).collect(),
             balances: (0..100_000).collect(),
             ..BeaconState::default()
         };
