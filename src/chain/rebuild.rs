@@ -29,11 +29,14 @@ impl Shared {
     fn rebuild(&self, block_root: Hash256) -> Result<Arc<BeaconState>, BlockError> {
         let snapshot = self.snapshot.load_full();
         let (mut path, mut at) = (Vec::new(), block_root);
+        let stored = self.db.states()?;
         let start = loop {
             if let Some(state) = snapshot.state(&at) {
                 break state;
             }
-            if let Some(state) = stored_state(&self.db, &self.config, at)? {
+            if let Some((slot, root)) = stored.iter().find(|(_, root)| *root == at)
+                && let Some(state) = read_state(&self.db, &self.config, *slot, *root)?
+            {
                 break Arc::new(state);
             }
             let parent = self.db.block_parent(at)?.filter(|_| path.len() < MAX_REPLAY);
@@ -71,16 +74,6 @@ pub(super) fn prepare(state: &mut BeaconState) -> Result<(), TransitionError> {
         get_shuffling(state, epoch)?;
     }
     Ok(())
-}
-
-/// The state that was stored under a block's root.
-pub(super) fn stored_state(
-    db: &Database,
-    config: &Config,
-    root: Hash256,
-) -> Result<Option<BeaconState>, StateReadError> {
-    let Some((slot, _)) = db.states()?.into_iter().find(|(_, stored)| *stored == root) else { return Ok(None) };
-    read_state(db, config, slot, root)
 }
 
 /// Reads a stored state.

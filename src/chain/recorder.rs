@@ -10,10 +10,11 @@ use async_channel::Receiver;
 use super::{
     Shared, Snapshot, StoreMessage, TaskError,
     limits::{SMALL_STATE, STATE_EVERY_EPOCHS},
+    states::Entry,
 };
 use crate::{
     db::{Database, DbError},
-    types::{BeaconState, Epoch, Hash256, Slot, compute_epoch_at_slot, compute_start_slot_at_epoch},
+    types::{BeaconState, Hash256, Slot, compute_epoch_at_slot, compute_start_slot_at_epoch},
 };
 
 pub(super) async fn run(shared: Arc<Shared>, snapshots: Receiver<Arc<Snapshot>>) -> Result<(), TaskError> {
@@ -28,17 +29,13 @@ pub(super) async fn run(shared: Arc<Shared>, snapshots: Receiver<Arc<Snapshot>>)
 async fn record(shared: &Arc<Shared>, snapshot: Arc<Snapshot>) -> Result<(), DbError> {
     let (db, latest) = (shared.db.clone(), snapshot.clone());
     smol::unblock(move || write_canonical(&db, &latest)).await?;
-    let (root, state) = snapshot.states.base().clone();
-    let (db, here) = (shared.db.clone(), shared.clone());
-    let is_due = smol::unblock(move || is_due(&db, &here, root, &state)).await?;
-    if !is_due {
-        return Ok(());
-    }
-    let (there, state) = (shared.clone(), snapshot.states.base().1.clone());
+    let (here, latest) = (shared.clone(), snapshot.clone());
+    let Some((root, state)) = smol::unblock(move || state_to_write(&here, &latest)).await? else { return Ok(()) };
+    let there = shared.clone();
     smol::unblock(move || write_state(&there.db, root, &state)).await?;
     save_fork_choice(shared).await?;
     let there = shared.clone();
-    smol::unblock(move || prune(&there, root)).await
+    smol::unblock(move || prune(&there, root, snapshot.states.base().0)).await
 }
 
 /// Makes the canonical index agree with the branch of the head.
@@ -63,16 +60,26 @@ pub(super) fn write_canonical(db: &Database, snapshot: &Snapshot) -> Result<(), 
     if new.is_empty() { Ok(()) } else { db.set_canonical(&new) }
 }
 
-/// Whether the base's state is worth a write: small ones always, large ones every so many epochs.
-fn is_due(db: &Database, shared: &Shared, root: Hash256, state: &BeaconState) -> Result<bool, DbError> {
-    let Some((slot, latest)) = db.states()?.last().copied() else { return Ok(true) };
-    if latest == root || state.slot <= slot {
-        return Ok(false);
-    }
-    let elapsed: Epoch = state.current_epoch().saturating_sub(compute_epoch_at_slot(slot));
+/// The state that is worth a write, if one is: the finalized one, small ones always, large ones every so many epochs. When
+/// nothing is finalized for as long, the latest of the head's branch at an epoch boundary, so that a restart has not
+/// weeks of blocks to replay.
+fn state_to_write(shared: &Shared, snapshot: &Snapshot) -> Result<Option<Entry>, DbError> {
+    let base = snapshot.states.base();
+    let Some((slot, latest)) = shared.db.states()?.last().copied() else { return Ok(Some(base.clone())) };
+    let is_late =
+        |state: &BeaconState| state.current_epoch().saturating_sub(compute_epoch_at_slot(slot)) >= STATE_EVERY_EPOCHS;
     // While syncing, every second counts, and the next states come soon.
-    let is_syncing = shared.is_syncing.load(Ordering::Relaxed);
-    Ok(elapsed >= STATE_EVERY_EPOCHS || (state.ssz_len() <= SMALL_STATE && !is_syncing))
+    let is_cheap = base.1.ssz_len() <= SMALL_STATE && !shared.is_syncing.load(Ordering::Relaxed);
+    if base.0 != latest && base.1.slot > slot && (is_cheap || is_late(&base.1)) {
+        return Ok(Some(base.clone()));
+    }
+    let is_stuck = |state: &BeaconState| {
+        state.current_epoch().saturating_sub(base.1.current_epoch()) >= STATE_EVERY_EPOCHS && is_late(state)
+    };
+    let on_branch = |root: &Hash256, state: &BeaconState| {
+        is_stuck(state) && snapshot.ancestor(snapshot.head_root, state.slot) == Some(*root)
+    };
+    Ok(snapshot.states.newest_boundary(on_branch).cloned())
 }
 
 /// Writes a state under its block's root.
@@ -95,14 +102,18 @@ pub(super) async fn save_fork_choice(shared: &Arc<Shared>) -> Result<(), DbError
     smol::unblock(move || db.put_snapshot(&bytes)).await
 }
 
-/// Removes the blocks that nobody may ask for any more, and the states that newer ones replace.
-fn prune(shared: &Shared, latest_state: Hash256) -> Result<(), DbError> {
-    shared.db.keep_states(&[latest_state])?;
+/// Removes the blocks that nobody may ask for any more, and all states but the latest and the one from which the rest can
+/// be rebuilt: the finalized one, or if that was not written, the oldest.
+fn prune(shared: &Shared, latest: Hash256, finalized: Hash256) -> Result<(), DbError> {
+    let stored = shared.db.states()?;
+    let base = stored.iter().find(|(_, root)| *root == finalized).or(stored.first());
+    let keep = &[latest, base.map_or(latest, |(_, root)| *root)];
+    shared.db.keep_states(keep)?;
     let keep_epochs = shared.config.min_epochs_for_block_requests();
-    let finalized = shared.snapshot.load().finalized.epoch;
-    let before = shared.clock.epoch().saturating_sub(keep_epochs).min(finalized);
+    let finalized_epoch = shared.snapshot.load().finalized.epoch;
+    let before = shared.clock.epoch().saturating_sub(keep_epochs).min(finalized_epoch);
     let Some(before) = before.checked_sub(1).map(compute_start_slot_at_epoch) else { return Ok(()) };
-    let report = shared.db.prune_before(before, &[latest_state])?;
+    let report = shared.db.prune_before(before, keep)?;
     if report.blocks > 0 {
         tracing::info!(blocks = report.blocks, bytes = report.bytes, "old blocks removed");
     }

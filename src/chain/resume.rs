@@ -45,7 +45,7 @@ pub(super) fn from_checkpoint(
     let store = Store::from_anchor(&mut state, &block.message.header(), config.clone())
         .map_err(|e| StartError::Anchor(e.to_string()))?;
     prepare(&mut state).map_err(|e| StartError::Anchor(e.to_string()))?;
-    check_age(&mut state, config, keys, &clock)?;
+    check_age(&mut state, &Context { config, keys }, &clock)?;
     db.put_blocks(&[(root, block)])?;
     write_state(db, root, &state)?;
     db.set_canonical(&[(block.message.slot, root)])?;
@@ -59,6 +59,9 @@ pub(super) fn from_checkpoint(
 }
 
 /// Starts from the data directory: the latest stored state, the fork choice as it was stored, and the blocks since.
+///
+/// Without a fork choice that fits, it is made anew from the oldest stored state, which is finalized: a later one need not
+/// be, and must not become what the chain can't leave.
 pub(super) fn from_database(
     db: &Database,
     config: &Arc<Config>,
@@ -66,53 +69,76 @@ pub(super) fn from_database(
     clock: Option<&Clock>,
 ) -> Result<Base, StartError> {
     db.anchor()?.ok_or(StartError::Empty)?;
-    let (root, mut state) = latest_state(db, config)?;
-    let block = db.block(root)?.ok_or_else(|| StartError::Damaged(format!("block {root} is not there")))?;
-    let clock = clock_or_system(clock, state.genesis_time, config);
-    let damaged = |e: &dyn std::fmt::Display| StartError::Damaged(e.to_string());
-    prepare(&mut state).map_err(|e| damaged(&e))?;
-    check_age(&mut state, config, keys, &clock)?;
-    let anew = Store::from_anchor(&mut state, &block.message.header(), config.clone()).map_err(|e| damaged(&e))?;
-    let state = Arc::new(state);
-    let stored = stored_fork_choice(db, config, &state, root);
-    for store in stored.into_iter().chain([anew]) {
-        let (states, state) = (HotStates::new(root, state.clone()), state.clone());
-        let mut replay = Replay { db, context: Context { config, keys }, clock: &clock, store, states, root, state };
-        replay.run(block.message.slot)?;
-        let Replay { mut store, states, root, state, .. } = replay;
-        store.on_tick(clock.now_ms());
-        let blocks = known_blocks(&store);
-        // Should the votes prefer another branch, the store task finds that out, and rebuilds its state.
-        if blocks.get(&root).is_some() {
-            return Ok(Base { store, states, blocks, head_root: root, head_state: state, clock });
+    let mut states = db.states()?;
+    let context = Context { config, keys };
+    if let Some(store) = stored_fork_choice(db, config) {
+        let (root, state) = first_readable(db, config, states.iter().rev())?;
+        let (state, clock) = ready(state, &context, clock)?;
+        if let Some(base) = replay(db, context, clock, store, root, Arc::new(state))? {
+            return Ok(base);
         }
         tracing::warn!(%root, "the stored fork choice does not fit the stored blocks; it is made again from the blocks");
     }
-    Err(StartError::Damaged(format!("the blocks after {root} do not form a chain")))
+    states.sort_unstable();
+    let (root, state) = first_readable(db, config, states.iter())?;
+    let (mut state, clock) = ready(state, &context, clock)?;
+    let block = db.block(root)?.ok_or_else(|| StartError::Damaged(format!("block {root} is not there")))?;
+    let store = Store::from_anchor(&mut state, &block.message.header(), config.clone());
+    let store = store.map_err(|e| StartError::Damaged(e.to_string()))?;
+    let base = replay(db, context, clock, store, root, Arc::new(state))?;
+    base.ok_or_else(|| StartError::Damaged(format!("the blocks after {root} do not form a chain")))
 }
 
-/// The stored fork choice, if it can be read and belongs to the state: its oldest block is not before it.
-fn stored_fork_choice(db: &Database, config: &Arc<Config>, state: &BeaconState, root: Hash256) -> Option<Store> {
-    let bytes = db.snapshot().ok().flatten()?;
-    match Store::from_snapshot(&bytes, config.clone()) {
-        Ok(store) => {
-            let oldest = store.nodes().first()?;
-            let fits = oldest.slot >= state.latest_block_header.slot || store.contains(&root);
-            fits.then_some(store)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the stored fork choice can't be read; it is made again from the blocks");
-            None
-        }
-    }
+/// Hashes the state, checks that it is young enough, and finds the clock.
+fn ready(mut state: BeaconState, context: &Context, clock: Option<&Clock>) -> Result<(BeaconState, Clock), StartError> {
+    let clock = clock_or_system(clock, state.genesis_time, context.config);
+    prepare(&mut state).map_err(|e| StartError::Damaged(e.to_string()))?;
+    check_age(&mut state, context, &clock)?;
+    Ok((state, clock))
 }
 
-/// The latest state that can be read, and its block's root.
-fn latest_state(db: &Database, config: &Config) -> Result<(Hash256, BeaconState), StartError> {
+/// Runs the canonical blocks after the state. None if the store does not know where they end.
+fn replay(
+    db: &Database,
+    context: Context,
+    clock: Clock,
+    store: Store,
+    root: Hash256,
+    state: Arc<BeaconState>,
+) -> Result<Option<Base>, StartError> {
+    let from = state.latest_block_header.slot;
+    let states = HotStates::new(root, state.clone());
+    let mut replay = Replay { db, context, clock: &clock, store, states, root, state };
+    replay.run(from)?;
+    let Replay { mut store, states, root, state, .. } = replay;
+    store.on_tick(clock.now_ms());
+    let blocks = known_blocks(&store);
+    // Should the votes prefer another branch, the store task finds that out, and rebuilds its state.
+    let is_known = blocks.get(&root).is_some();
+    Ok(is_known.then_some(Base { store, states, blocks, head_root: root, head_state: state, clock }))
+}
+
+/// The stored fork choice, if there is one and it can be read.
+fn stored_fork_choice(db: &Database, config: &Arc<Config>) -> Option<Store> {
+    let stored = db.snapshot().map_err(|e| e.to_string()).and_then(|bytes| {
+        bytes.map(|bytes| Store::from_snapshot(&bytes, config.clone()).map_err(|e| e.to_string())).transpose()
+    });
+    stored.unwrap_or_else(|error| {
+        tracing::warn!(error, "the stored fork choice can't be read; it is made again from the blocks");
+        None
+    })
+}
+
+/// The first of these states that can be read, and its block's root.
+fn first_readable<'a>(
+    db: &Database,
+    config: &Config,
+    states: impl Iterator<Item = &'a (Slot, Hash256)>,
+) -> Result<(Hash256, BeaconState), StartError> {
     let mut last_error = "no state is stored".to_owned();
-    for (slot, root) in db.states()?.into_iter().rev() {
-        match read_state(db, config, slot, root) {
-            Ok(Some(state)) => return Ok((root, state)),
+    for (slot, root) in states {
+        match read_state(db, config, *slot, *root) {
+            Ok(Some(state)) => return Ok((*root, state)),
             Ok(None) => {}
             Err(error) => last_error = error.to_string(),
         }
@@ -121,9 +147,8 @@ fn latest_state(db: &Database, config: &Config) -> Result<(Hash256, BeaconState)
 }
 
 /// Refuses a state from which nobody can be sure to get to the true chain.
-fn check_age(state: &mut BeaconState, config: &Config, keys: &PubkeyCache, clock: &Clock) -> Result<(), StartError> {
-    let context = Context { config, keys };
-    let period = compute_weak_subjectivity_period(state, &context).map_err(|e| StartError::Damaged(e.to_string()))?;
+fn check_age(state: &mut BeaconState, context: &Context, clock: &Clock) -> Result<(), StartError> {
+    let period = compute_weak_subjectivity_period(state, context).map_err(|e| StartError::Damaged(e.to_string()))?;
     let (epoch, now) = (state.current_epoch(), clock.epoch());
     let behind = now.saturating_sub(epoch);
     if behind > period { Err(StartError::TooFarBehind { epoch, behind, period }) } else { Ok(()) }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::limits::{BOUNDARY_STATES, REBUILT_STATES, RECENT_STATES};
 use crate::types::{BeaconState, Hash256};
 
-type Entry = (Hash256, Arc<BeaconState>);
+pub(super) type Entry = (Hash256, Arc<BeaconState>);
 
 /// Post-states by block root. The store task changes it; a copy in each snapshot is read by all.
 #[derive(Clone, Debug)]
@@ -39,8 +39,13 @@ impl HotStates {
         std::iter::once(&self.base).chain(others)
     }
 
-    pub fn base(&self) -> &(Hash256, Arc<BeaconState>) {
+    pub fn base(&self) -> &Entry {
         &self.base
+    }
+
+    /// The newest of those at epoch boundaries for which `is_wanted` is true.
+    pub fn newest_boundary(&self, is_wanted: impl Fn(&Hash256, &BeaconState) -> bool) -> Option<&Entry> {
+        self.boundaries.iter().filter(|(root, state)| is_wanted(root, state)).max_by_key(|(_, state)| state.slot)
     }
 
     pub fn insert_recent(&mut self, root: Hash256, state: Arc<BeaconState>) {

@@ -213,8 +213,11 @@ impl StoreTask {
         self.shared.snapshot.store(snapshot.clone());
         self.tell_execution(&snapshot);
         self.announce(&before, &snapshot);
-        self.shared.tell_network(NetworkCommand::SetStatus(self.shared.status(&snapshot)));
-        let _ = self.recorder.force_send(snapshot);
+        let key = |s: &Snapshot| (s.slot, s.head_root, s.finalized);
+        if key(&before) != key(&snapshot) {
+            self.shared.tell_network(NetworkCommand::SetStatus(self.shared.status(&snapshot)));
+            let _ = self.recorder.force_send(snapshot);
+        }
     }
 
     /// The head and its state. If that is not in memory it is rebuilt elsewhere, and the head is the old one until then.
