@@ -35,6 +35,7 @@ enum Message {
     Vote { data: AttestationData, root: Hash256, committee: CommitteeIndex, votes: Votes },
     SyncVotes { slot: Slot, head: Hash256, subcommittee: usize, votes: Votes },
     Contribution(SyncCommitteeContribution),
+    Aggregate(Arc<Attestation>),
     FeeRecipient(ValidatorIndex, Address),
     AskAggregate { slot: Slot, root: Hash256, committee: CommitteeIndex, reply: Sender<Option<Attestation>> },
     AskContribution { slot: Slot, subcommittee: u64, head: Hash256, reply: Sender<Option<SyncCommitteeContribution>> },
@@ -143,27 +144,17 @@ struct State {
 async fn run(messages: Receiver<Message>, gossip: Receiver<Arc<Attestation>>) -> Result<(), super::TaskError> {
     let mut state = State::default();
     loop {
-        let message = async { messages.recv().await.ok().map(Input::Message) };
+        let message = async { messages.recv().await.ok() };
         // Gossip ends before the producers do; from then on only they count.
         let aggregate = async {
             match gossip.recv().await {
-                Ok(aggregate) => Some(Input::Aggregate(aggregate)),
+                Ok(aggregate) => Some(Message::Aggregate(aggregate)),
                 Err(_) => std::future::pending().await,
             }
         };
-        match smol::future::or(message, aggregate).await {
-            Some(Input::Message(message)) => state.handle(message),
-            Some(Input::Aggregate(aggregate)) => {
-                state.attestations.insert_aggregate(&aggregate, aggregate.data.tree_hash_root());
-            }
-            None => return Ok(()),
-        }
+        let Some(message) = smol::future::or(message, aggregate).await else { return Ok(()) };
+        state.handle(message);
     }
-}
-
-enum Input {
-    Message(Message),
-    Aggregate(Arc<Attestation>),
 }
 
 impl State {
@@ -177,6 +168,9 @@ impl State {
             }
             Message::Contribution(contribution) => {
                 self.sync.insert_contribution(&contribution);
+            }
+            Message::Aggregate(aggregate) => {
+                self.attestations.insert_aggregate(&aggregate, aggregate.data.tree_hash_root());
             }
             Message::FeeRecipient(proposer, address) => self.remember(proposer, address),
             // Who asked may be gone, so that the replies fail: nobody minds.

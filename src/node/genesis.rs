@@ -36,27 +36,34 @@ pub struct Genesis {
 
 /// The configuration of a devnet: every fork up to Fulu from the first slot, in this build's preset.
 pub fn devnet_config(genesis_time: u64, slot_duration_ms: u64) -> Config {
-    let mut config = Config::default();
-    config.config_name = "hornero-devnet".into();
-    config.min_genesis_time = genesis_time;
-    config.genesis_delay = 0;
-    config.slot_duration_ms = slot_duration_ms;
     let version = |fork: u8| Version::new([fork, 0, 0, VERSION_SUFFIX]);
-    config.genesis_fork_version = version(0);
-    (config.altair_fork_version, config.altair_fork_epoch) = (version(1), 0);
-    (config.bellatrix_fork_version, config.bellatrix_fork_epoch) = (version(2), 0);
-    (config.capella_fork_version, config.capella_fork_epoch) = (version(3), 0);
-    (config.deneb_fork_version, config.deneb_fork_epoch) = (version(4), 0);
-    (config.electra_fork_version, config.electra_fork_epoch) = (version(5), 0);
-    (config.fulu_fork_version, config.fulu_fork_epoch) = (version(6), 0);
-    config.gloas_fork_version = version(7);
-    // As in the specification's minimal configuration: a few validators can come and go.
-    config.churn_limit_quotient = 32;
-    config.min_per_epoch_churn_limit_electra = 64_000_000_000;
-    config.max_per_epoch_activation_exit_churn_limit = 128_000_000_000;
-    config.shard_committee_period = 64;
-    config.eth1_follow_distance = 16;
-    config
+    Config {
+        config_name: "hornero-devnet".into(),
+        min_genesis_time: genesis_time,
+        genesis_delay: 0,
+        slot_duration_ms,
+        genesis_fork_version: version(0),
+        altair_fork_version: version(1),
+        altair_fork_epoch: GENESIS_EPOCH,
+        bellatrix_fork_version: version(2),
+        bellatrix_fork_epoch: GENESIS_EPOCH,
+        capella_fork_version: version(3),
+        capella_fork_epoch: GENESIS_EPOCH,
+        deneb_fork_version: version(4),
+        deneb_fork_epoch: GENESIS_EPOCH,
+        electra_fork_version: version(5),
+        electra_fork_epoch: GENESIS_EPOCH,
+        fulu_fork_version: version(6),
+        fulu_fork_epoch: GENESIS_EPOCH,
+        gloas_fork_version: version(7),
+        // As in the specification's minimal configuration: a few validators can come and go.
+        churn_limit_quotient: 32,
+        min_per_epoch_churn_limit_electra: 64_000_000_000,
+        max_per_epoch_activation_exit_churn_limit: 128_000_000_000,
+        shard_committee_period: 64,
+        eth1_follow_distance: 16,
+        ..Config::default()
+    }
 }
 
 /// The genesis of a devnet with the interop validators `0..validators`.

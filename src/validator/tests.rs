@@ -11,8 +11,11 @@ use tree_hash::TreeHash as _;
 use super::{duties::Duties, *};
 use crate::{crypto::*, types::*};
 
+/// The heads and bodies of the requests that a node got.
+type Requests = Vec<(String, Vec<u8>)>;
+
 /// Answers each request with the next of `answers` (status line and body), and returns the requests' heads and bodies.
-fn node(answers: Vec<(&'static str, String)>) -> (BeaconClient, JoinHandle<Vec<(String, Vec<u8>)>>) {
+fn node(answers: Vec<(&'static str, String)>) -> (BeaconClient, JoinHandle<Requests>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = BeaconClient::new(&format!("http://{}/", listener.local_addr().unwrap()));
     let serve = move || {

@@ -50,9 +50,9 @@ impl AttestationPool {
             Arc::new(DataVotes { data: *data, committees })
         });
         let sums = Arc::make_mut(entry).committees.entry(committee).or_default();
-        let before = sums.len();
+        let before = sums.number();
         let is_new = sums.insert(votes);
-        self.sums = self.sums + sums.len() - before;
+        self.sums = self.sums + sums.number() - before;
         self.prune(newest);
         is_new
     }
@@ -76,7 +76,7 @@ impl AttestationPool {
     }
 
     /// Sums in the pool.
-    pub fn len(&self) -> usize {
+    pub fn number(&self) -> usize {
         self.sums
     }
 
@@ -87,7 +87,7 @@ impl AttestationPool {
                 return;
             }
             let dropped = oldest.remove();
-            self.sums -= dropped.values().flat_map(|votes| votes.committees.values()).map(Sums::len).sum::<usize>();
+            self.sums -= dropped.values().flat_map(|votes| votes.committees.values()).map(Sums::number).sum::<usize>();
         }
     }
 }

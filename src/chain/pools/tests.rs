@@ -77,7 +77,7 @@ fn old_slots_go_and_do_not_come_back() {
     for slot in 1..=SLOTS_KEPT + 3 {
         assert!(insert(&mut pool, &data(slot, 1), 0, vote(4, 0, 0)));
     }
-    assert_eq!(pool.len() as u64, SLOTS_KEPT);
+    assert_eq!(pool.number() as u64, SLOTS_KEPT);
     assert!(!insert(&mut pool, &data(3, 1), 0, vote(4, 1, 0)));
     assert_eq!(pool.candidates().len() as u64, SLOTS_KEPT);
     assert_eq!(pool.candidates()[0].data.slot, SLOTS_KEPT + 3, "the newest first");
@@ -99,7 +99,7 @@ fn the_pool_is_bounded_within_a_slot_and_in_all() {
             insert(&mut pool, &data(slot, 1), committee, votes.clone());
         }
     }
-    assert!(pool.len() <= MAX_POOLED);
+    assert!(pool.number() <= MAX_POOLED);
     assert!(pool.candidates().iter().all(|votes| votes.data.slot > 1), "the oldest slots went first");
     assert!(pool.candidates().iter().any(|votes| votes.data.slot == 6));
 }

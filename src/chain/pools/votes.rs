@@ -95,7 +95,7 @@ impl Sums {
     }
 
     /// How many sums.
-    pub fn len(&self) -> usize {
+    pub fn number(&self) -> usize {
         self.0.len()
     }
 }
@@ -140,7 +140,7 @@ mod tests {
         for part in [&[0][..], &[3, 4], &[7]] {
             assert!(sums.insert(votes(part)));
         }
-        assert_eq!(sums.len(), 1);
+        assert_eq!(sums.number(), 1);
         assert_eq!(members(sums.best().unwrap()), [0, 3, 4, 7]);
         assert_verifies(sums.best().unwrap());
     }
@@ -151,9 +151,9 @@ mod tests {
         assert!(sums.insert(votes(&[0, 1, 2])));
         assert!(sums.insert(votes(&[2, 3])));
         assert!(!sums.insert(votes(&[1, 2])), "contained in the first");
-        assert_eq!(sums.len(), 2);
+        assert_eq!(sums.number(), 2);
         assert!(sums.insert(votes(&[0, 1, 2, 3])), "contains both");
-        assert_eq!(sums.len(), 1);
+        assert_eq!(sums.number(), 1);
         assert_verifies(sums.best().unwrap());
     }
 
@@ -163,7 +163,7 @@ mod tests {
         sums.insert(votes(&[0, 1]));
         sums.insert(votes(&[1, 2]));
         assert!(sums.insert(votes(&[5])));
-        assert_eq!(sums.len(), 2);
+        assert_eq!(sums.number(), 2);
         assert_eq!(sums.best().unwrap().bits.num_set_bits(), 3);
         sums.iter().for_each(assert_verifies);
     }
@@ -175,9 +175,9 @@ mod tests {
             assert!(sums.insert(votes(&[0, other])));
         }
         assert!(!sums.insert(votes(&[0, 7])), "no larger than what is there");
-        assert_eq!(sums.len(), MAX_SUMS);
+        assert_eq!(sums.number(), MAX_SUMS);
         assert!(sums.insert(votes(&[0, 1, 6, 7])));
-        assert!(sums.len() <= MAX_SUMS);
+        assert!(sums.number() <= MAX_SUMS);
         assert_eq!(members(sums.best().unwrap()), [0, 1, 6, 7]);
     }
 
