@@ -48,7 +48,10 @@ pub const MAX_PEERS: usize = 256;
 pub const BATCH_SLOTS: u64 = 32;
 /// Batches that are fetched ahead of the one being imported.
 pub const BATCH_WINDOW: usize = 3;
-/// Times that a batch is asked for, each time of another peer if there is one.
+/// `MAX_CONCURRENT_REQUESTS`: requests for ranges to one peer at once.
+pub const REQUESTS_PER_PEER: usize = 2;
+/// Times that a batch is asked for, each time of another peer if there is one; more often only of peers that were not
+/// asked before.
 pub const BATCH_ATTEMPTS: u32 = 6;
 /// A peer must be this many slots ahead of our head before we fetch ranges; less comes by gossip and by parent roots.
 pub const SYNC_GAP_SLOTS: u64 = 8;

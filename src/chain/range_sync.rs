@@ -33,9 +33,16 @@ pub(super) struct SyncTask {
     shared: Arc<Shared>,
     events: Receiver<PeerEvent>,
     messages: Receiver<SyncMessage>,
-    peers: HashMap<Peer, Status>,
+    peers: HashMap<Peer, Known>,
     /// Where the next round starts, if not at the head: after a round that found nothing that fits our head.
     from_finalized: bool,
+}
+
+/// What is known of a peer.
+struct Known {
+    status: Status,
+    /// Batches that it did not give, or kept something back of. Who has fewer is asked first.
+    failures: u32,
 }
 
 /// A batch that is being fetched.
@@ -47,16 +54,18 @@ struct Batch {
     failed: HashSet<Peer>,
     /// Who is asked.
     peer: Peer,
-    blocks: smol::Task<Result<Vec<Arc<SignedBeaconBlock>>, FetchError>>,
+    blocks: smol::Task<Result<Vec<Arc<SignedBeaconBlock>>, BatchError>>,
 }
 
-/// Why a batch was not fetched.
+/// Why a batch did not bring us on.
 #[derive(Debug)]
-enum FetchError {
-    /// The peer can't or did not.
+enum BatchError {
+    /// The peer can't or did not, or a block was refused.
     Failed(String),
     /// What came is no chain of blocks in the range.
     Bad(&'static str),
+    /// It does not follow what we have: it is of another chain, or something was kept back before it.
+    Gap,
 }
 
 /// How a round ended.
@@ -66,6 +75,8 @@ enum RoundEnd {
     Reached,
     /// No peer has what we need, or they give nothing that fits.
     GaveUp,
+    /// Something was kept back. Whoever it may have been is asked last from now on.
+    Again,
 }
 
 impl SyncTask {
@@ -98,15 +109,28 @@ impl SyncTask {
                 Ok(Wake::Slot) => self.ask_where_peers_stand(),
                 Ok(Wake::Behind) => {}
             }
-            while let Some(target) = self.target() {
-                self.set_syncing(true);
-                let end = self.round(target).await;
-                self.drain_events().await;
-                if end == RoundEnd::GaveUp {
-                    break;
-                }
-            }
+            self.follow().await;
             self.set_syncing(false);
+        }
+    }
+
+    /// Runs rounds as long as a peer is ahead and they lead somewhere.
+    async fn follow(&mut self) {
+        let mut tries = 0;
+        while let Some(target) = self.target() {
+            self.set_syncing(true);
+            let head = self.shared.snapshot.load().head_slot;
+            let end = self.round(target).await;
+            let has_news = self.drain_events().await;
+            tries = if self.shared.snapshot.load().head_slot > head { 0 } else { tries + 1 };
+            let goes_on = match end {
+                RoundEnd::Reached => true,
+                RoundEnd::GaveUp => has_news,
+                RoundEnd::Again => tries < BATCH_ATTEMPTS,
+            };
+            if !goes_on {
+                return;
+            }
         }
     }
 
@@ -116,11 +140,15 @@ impl SyncTask {
         }
     }
 
-    async fn drain_events(&mut self) {
+    /// Takes in all news of peers. Whether there was any.
+    async fn drain_events(&mut self) -> bool {
+        let mut has_news = false;
         while let Ok(event) = self.events.try_recv() {
             self.on_peer(event).await;
+            has_news = true;
         }
         while self.messages.try_recv().is_ok() {}
+        has_news
     }
 
     async fn on_peer(&mut self, event: PeerEvent) {
@@ -135,11 +163,12 @@ impl SyncTask {
                     let reason = Parting::IrrelevantNetwork;
                     self.shared.tell_network(NetworkCommand::Goodbye { peer, reason });
                 } else if self.peers.len() < MAX_PEERS || self.peers.contains_key(&peer) {
-                    self.peers.insert(peer, status);
+                    let failures = self.peers.get(&peer).map_or(0, |known| known.failures);
+                    self.peers.insert(peer, Known { status, failures });
                 }
             }
         }
-        let all = self.peers.iter().map(|(peer, status)| (peer.clone(), *status)).collect();
+        let all = self.peers.iter().map(|(peer, known)| (peer.clone(), known.status)).collect();
         self.shared.peers.store(Arc::new(all));
     }
 
@@ -193,7 +222,7 @@ impl SyncTask {
     fn target(&self) -> Option<Slot> {
         let snapshot = self.shared.snapshot.load();
         let behind_clock = self.shared.clock.slot().saturating_sub(snapshot.head_slot);
-        let best = self.peers.values().map(|status| status.head_slot).max()?;
+        let best = self.peers.values().map(|known| known.status.head_slot).max()?;
         // A small gap that lasts is closed too: blocks were lost that nobody will gossip again.
         let gap = if behind_clock > 2 * SYNC_GAP_SLOTS { 1 } else { SYNC_GAP_SLOTS };
         (best >= snapshot.head_slot.saturating_add(gap)).then_some(best)
@@ -208,8 +237,8 @@ impl SyncTask {
         tracing::info!(from = next, to = target, peers = self.peers.len(), "syncing");
         let mut window: VecDeque<Batch> = VecDeque::new();
         let mut progress = false;
-        // Who gave nothing since the last block that was imported: one of them may have kept something back.
-        let mut empty: HashSet<Peer> = HashSet::new();
+        // Who gave the last blocks that were imported, and nothing since: one of them may have kept something back.
+        let mut suspects: HashSet<Peer> = HashSet::new();
         loop {
             while window.len() < BATCH_WINDOW && next <= target {
                 let count = BATCH_SLOTS.min(target - next + 1);
@@ -220,53 +249,52 @@ impl SyncTask {
             let Some(batch) = window.pop_front() else {
                 return if next > target && progress { RoundEnd::Reached } else { RoundEnd::GaveUp };
             };
-            let (start, count, attempts, mut failed) = (batch.start, batch.count, batch.attempts, batch.failed);
-            let result = match batch.blocks.await {
-                Ok(blocks) if blocks.is_empty() => {
-                    empty.insert(batch.peer.clone());
-                    Ok(0)
-                }
-                Ok(blocks) => self.import(&batch.peer, blocks).await,
-                Err(FetchError::Failed(why)) => Err(why),
-                Err(FetchError::Bad(why)) => {
-                    let fault = Fault::BadRange;
-                    self.shared.tell_network(NetworkCommand::Report { peer: batch.peer.clone(), fault });
-                    Err(why.into())
-                }
+            let Batch { start, count, attempts, mut failed, peer, blocks } = batch;
+            let result = match blocks.await {
+                Ok(blocks) => self.import(&peer, blocks).await,
+                Err(error) => Err(error),
             };
             self.drain_events().await;
-            match result {
+            let error = match result {
                 Ok(imported) => {
                     progress |= imported > 0;
                     if imported > 0 {
-                        empty.clear();
+                        suspects.clear();
                     }
+                    suspects.insert(peer);
                     let head = self.shared.snapshot.load().head_slot;
                     tracing::info!(slot = start + count - 1, head, to = target, "synced");
+                    continue;
                 }
-                Err(why) => {
-                    tracing::debug!(peer = %batch.peer, start, count, why, "a batch failed");
-                    failed.insert(batch.peer);
-                    let again = (attempts + 1 < BATCH_ATTEMPTS)
-                        .then(|| self.start_batch(start, count, attempts + 1, failed, &window))
-                        .flatten();
-                    let Some(again) = again else {
-                        // Perhaps an earlier batch was empty that should not have been, or our head is on a branch that
-                        // nobody else has: from the finalized block everything is asked for again.
-                        self.from_finalized = from != finalized;
-                        for peer in empty {
-                            self.shared.tell_network(NetworkCommand::Report { peer, fault: Fault::BadRange });
-                        }
-                        return RoundEnd::GaveUp;
-                    };
-                    window.push_front(again);
-                }
+                Err(error) => error,
+            };
+            tracing::debug!(%peer, start, count, ?error, "a batch failed");
+            if let (BatchError::Gap, false) = (&error, suspects.is_empty()) {
+                suspects.iter().for_each(|peer| self.count_failure(peer, None));
+                return RoundEnd::Again;
             }
+            self.count_failure(&peer, matches!(error, BatchError::Bad(_)).then_some(Fault::BadRange));
+            failed.insert(peer);
+            let Some(again) = self.start_batch(start, count, attempts + 1, failed, &window) else {
+                // Perhaps our head is on a branch that nobody else has: the next round starts at the finalized block.
+                self.from_finalized = from != finalized;
+                return RoundEnd::GaveUp;
+            };
+            window.push_front(again);
         }
     }
 
-    /// Asks the peer for a batch that has it, did not fail it, and has the fewest batches to fetch now. When all have
-    /// failed, they get another chance.
+    fn count_failure(&mut self, peer: &Peer, fault: Option<Fault>) {
+        if let Some(fault) = fault {
+            self.shared.tell_network(NetworkCommand::Report { peer: peer.clone(), fault });
+        }
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.failures = known.failures.saturating_add(1);
+        }
+    }
+
+    /// Asks the peer for a batch that has it, did not fail it, and has failed and has to do the least. When all have
+    /// failed, they get another chance, until the batch was asked for [`BATCH_ATTEMPTS`] times.
     fn start_batch(
         &self,
         start: Slot,
@@ -276,20 +304,21 @@ impl SyncTask {
         window: &VecDeque<Batch>,
     ) -> Option<Batch> {
         let has = |status: &Status| status.head_slot >= start && status.earliest_available_slot <= start;
-        let able = || self.peers.iter().filter(|(_, status)| has(status)).map(|(peer, _)| peer);
-        if able().all(|peer| failed.contains(peer)) {
+        let busy = |peer: &Peer| window.iter().filter(|batch| batch.peer == *peer).count();
+        let is_able = |peer: &Peer, known: &Known| has(&known.status) && busy(peer) < REQUESTS_PER_PEER;
+        let able = || self.peers.iter().filter(|(peer, known)| is_able(peer, known));
+        if attempts < BATCH_ATTEMPTS && able().all(|(peer, _)| failed.contains(peer)) {
             failed.clear();
         }
-        let busy = |peer: &Peer| window.iter().filter(|batch| batch.peer == *peer).count();
-        let peer =
-            able().filter(|peer| !failed.contains(*peer)).min_by_key(|peer| (busy(peer), (*peer).clone()))?.clone();
-        let head_slot = self.peers.get(&peer)?.head_slot;
+        let untried = able().filter(|(peer, _)| !failed.contains(*peer));
+        let (peer, known) = untried.min_by_key(|(peer, known)| (known.failures, busy(peer), (*peer).clone()))?;
+        let (peer, head_slot) = (peer.clone(), known.status.head_slot);
         let blocks = smol::spawn(fetch(self.shared.clone(), peer.clone(), start, count, head_slot));
         Some(Batch { start, count, attempts, failed, peer, blocks })
     }
 
     /// Imports a batch in order. How many blocks were new.
-    async fn import(&self, peer: &Peer, blocks: Vec<Arc<SignedBeaconBlock>>) -> Result<usize, String> {
+    async fn import(&self, peer: &Peer, blocks: Vec<Arc<SignedBeaconBlock>>) -> Result<usize, BatchError> {
         let mut imported = 0;
         for block in blocks {
             let slot = block.message.slot;
@@ -297,12 +326,14 @@ impl SyncTask {
             let received_ms = self.shared.clock.now_ms();
             let source = BlockSource::ByRange(peer.clone());
             let work = BlockWork { block, source, received_ms, reply: Some(reply) };
-            self.shared.work.send(work).await.map_err(|_| "the node is stopping")?;
-            match answer.recv().await.map_err(|_| "the node is stopping")? {
+            let stopping = || BatchError::Failed("the node is stopping".into());
+            self.shared.work.send(work).await.map_err(|_| stopping())?;
+            match answer.recv().await.map_err(|_| stopping())? {
                 Ok(_) => imported += 1,
                 // Ranges may begin before the finalized slot.
                 Err(BlockError::Finalized { .. }) => {}
-                Err(error) => return Err(format!("block of slot {slot}: {error}")),
+                Err(BlockError::UnknownParent { .. }) => return Err(BatchError::Gap),
+                Err(error) => return Err(BatchError::Failed(format!("block of slot {slot}: {error}"))),
             }
         }
         Ok(imported)
@@ -316,7 +347,7 @@ async fn fetch(
     start: Slot,
     count: u64,
     head_slot: Slot,
-) -> Result<Vec<Arc<SignedBeaconBlock>>, FetchError> {
+) -> Result<Vec<Arc<SignedBeaconBlock>>, BatchError> {
     let (answer, incoming) = async_channel::bounded(shared.capacities.answer);
     shared.tell_network(NetworkCommand::BlocksByRange { peer: peer.clone(), start_slot: start, count, answer });
     let mut blocks: Vec<Arc<SignedBeaconBlock>> = Vec::new();
@@ -325,22 +356,22 @@ async fn fetch(
         let block = match shared.clock.within(ANSWER_TIMEOUT_MS, incoming.recv()).await {
             None => {
                 shared.tell_network(NetworkCommand::Report { peer, fault: Fault::Timeout });
-                return Err(FetchError::Failed("no answer in time".into()));
+                return Err(BatchError::Failed("no answer in time".into()));
             }
             // Its own head is in the range: it can't have nothing.
             Some(Err(_)) if blocks.is_empty() && (start..start + count).contains(&head_slot) => {
-                return Err(FetchError::Failed("it did not give its own head".into()));
+                return Err(BatchError::Failed("it did not give its own head".into()));
             }
             Some(Err(_)) => return Ok(blocks),
-            Some(Ok(Err(error))) => return Err(FetchError::Failed(error.to_string())),
+            Some(Ok(Err(error))) => return Err(BatchError::Failed(error.to_string())),
             Some(Ok(Ok(block))) => block,
         };
         let (slot, parent) = (block.message.slot, block.message.parent_root);
         if slot < start || slot >= start + count || blocks.len() as u64 >= count {
-            return Err(FetchError::Bad("a block is outside the range"));
+            return Err(BatchError::Bad("a block is outside the range"));
         }
         if last.is_some_and(|(last_slot, root)| slot <= last_slot || parent != root) {
-            return Err(FetchError::Bad("the blocks are no chain"));
+            return Err(BatchError::Bad("the blocks are no chain"));
         }
         let hashed = block.clone();
         last = Some((slot, smol::unblock(move || hashed.root()).await));

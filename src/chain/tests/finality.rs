@@ -10,7 +10,7 @@ use super::{
     rig::*,
 };
 use crate::{
-    chain::{gossip_block::proposer_at, produce::Producer, *},
+    chain::{gossip_block::proposer_at, limits::BATCH_SLOTS, network::Status, produce::Producer, *},
     crypto::DOMAIN_RANDAO,
     engine::Engine,
     types::{SignedBeaconBlock, compute_epoch_at_slot, preset::SLOTS_PER_EPOCH},
@@ -84,6 +84,40 @@ fn votes_finalize_the_chain_and_a_restart_keeps_it() {
     let block = produce(&chain, last + 1);
     assert_eq!(soon("an import", chain.handle.import_block(block.clone(), BlockSource::Api)), Ok(block.root()));
     chain.wait_for_head(block.root());
+}
+
+#[test]
+fn a_long_range_comes_in_batches_although_a_peer_keeps_some_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let last = ANCHOR + 2 * BATCH_SLOTS + 20;
+    let builder = rig(dir.path(), checkpoint(), ANCHOR);
+    let blocks = (ANCHOR + 1..=last).map(|slot| {
+        go_to(&builder, slot);
+        let block = produce(&builder, slot);
+        builder.import(&block).unwrap();
+        vote(&builder, slot);
+        (block.root(), block)
+    });
+    let blocks: Vec<_> = blocks.collect();
+    let head = blocks.last().unwrap().0;
+
+    let dir = tempfile::tempdir().unwrap();
+    let syncing = Rig::new(dir.path(), checkpoint(), running_clock_at(last));
+    *syncing.their_blocks.lock().unwrap() = blocks.into_iter().collect();
+    let at_head = |status: Status| Status { head_root: head, head_slot: last, ..status };
+    syncing.connect_with("a", Manners::Withholds, at_head);
+    syncing.connect_with("b", Manners::Honest, at_head);
+    syncing.wait_for_head(head);
+    // The batch that was kept back was asked of both.
+    let mut asked = Vec::new();
+    while let Ok(told) = syncing.told.try_recv() {
+        if let Told::Request(who, slots) = told
+            && slots.contains(&(ANCHOR + 1))
+        {
+            asked.push(who);
+        }
+    }
+    assert_eq!(asked, [peer("a"), peer("b")]);
 }
 
 #[test]

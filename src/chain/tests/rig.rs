@@ -15,6 +15,7 @@ use async_channel::{Receiver, Sender};
 use super::recording::*;
 use crate::{
     chain::{
+        limits::BATCH_SLOTS,
         network::{AnswerSender, GossipBlock, GossipId, Peer, PeerEvent, RequestError, Status, Verdict},
         pools::{Pools, PoolsHandle},
         *,
@@ -39,6 +40,8 @@ pub enum Manners {
     BadSignatures,
     /// Says that it can't.
     Refuses,
+    /// Keeps back the first blocks after the anchor, a batch of them.
+    Withholds,
 }
 
 /// What the chain asked of the network, but for what the played peers answered.
@@ -51,12 +54,17 @@ pub enum Told {
     Request(Peer, Vec<Slot>),
 }
 
+/// Blocks by root.
+pub type TheirBlocks = Arc<Mutex<HashMap<Hash256, Arc<SignedBeaconBlock>>>>;
+
 pub struct Rig {
     pub handle: ChainHandle,
     pub inputs: ChainInputs,
     pub told: Receiver<Told>,
     pub peers: Arc<Mutex<HashMap<Peer, Manners>>>,
     pub pools: PoolsHandle,
+    /// What peers have.
+    pub their_blocks: TheirBlocks,
     tasks: Vec<smol::Task<()>>,
     crashing: Arc<AtomicBool>,
 }
@@ -123,6 +131,9 @@ impl Rig {
     }
 
     pub fn with_capacities(path: &Path, start: Start, clock: Clock, capacities: Capacities) -> Rig {
+        // `RUST_LOG=hornero=debug` shows what the tasks do.
+        let logs = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+        let _ = logs.with_test_writer().try_init();
         let (mut setup, commands) = setup(path, start, clock, capacities);
         let pools = Pools::default();
         setup.attestation_pool = Some(pools.aggregates);
@@ -139,8 +150,10 @@ impl Rig {
             })
         };
         let mut running: Vec<smol::Task<()>> = tasks.iter().chain([&pools.task]).map(run).collect();
-        running.push(smol::spawn(play_network(commands, peers.clone(), tell)));
-        Rig { handle, inputs, told, peers, pools: pools.handle, tasks: running, crashing }
+        let recorded = (ANCHOR..=LAST).map(|slot| (root(slot), block(slot)));
+        let their_blocks: TheirBlocks = Arc::new(Mutex::new(recorded.collect()));
+        running.push(smol::spawn(play_network(commands, peers.clone(), their_blocks.clone(), tell)));
+        Rig { handle, inputs, told, peers, pools: pools.handle, their_blocks, tasks: running, crashing }
     }
 
     /// At the first slots of the recorded chain, with a clock that stands at its end.
@@ -229,9 +242,9 @@ pub fn sign(mut block: SignedBeaconBlock) -> Arc<SignedBeaconBlock> {
 async fn play_network(
     commands: Receiver<NetworkCommand>,
     peers: Arc<Mutex<HashMap<Peer, Manners>>>,
+    all: TheirBlocks,
     tell: Sender<Told>,
 ) {
-    let all: HashMap<Hash256, Arc<SignedBeaconBlock>> = (ANCHOR..=LAST).map(|slot| (root(slot), block(slot))).collect();
     let manners = |peer: &Peer| peers.lock().unwrap().get(peer).copied().unwrap_or(Manners::Empty);
     while let Ok(command) = commands.recv().await {
         let told = match command {
@@ -241,13 +254,19 @@ async fn play_network(
             NetworkCommand::Publish(publication) => Told::Publish(publication),
             NetworkCommand::BlocksByRange { peer, start_slot, count, answer } => {
                 let slots: Vec<Slot> = (start_slot..start_slot + count).collect();
-                let mut wanted: Vec<_> = all.values().filter(|b| slots.contains(&b.message.slot)).cloned().collect();
+                let mut wanted: Vec<_> = {
+                    let all = all.lock().unwrap();
+                    all.values().filter(|block| slots.contains(&block.message.slot)).cloned().collect()
+                };
                 wanted.sort_by_key(|block| block.message.slot);
                 smol::spawn(give(manners(&peer), wanted, answer)).detach();
                 Told::Request(peer, slots)
             }
             NetworkCommand::BlocksByRoot { peer, roots, answer } => {
-                let wanted: Vec<_> = roots.iter().filter_map(|root| all.get(root)).cloned().collect();
+                let wanted: Vec<_> = {
+                    let all = all.lock().unwrap();
+                    roots.iter().filter_map(|root| all.get(root)).cloned().collect()
+                };
                 let slots = wanted.iter().map(|block| block.message.slot).collect();
                 smol::spawn(give(manners(&peer), wanted, answer)).detach();
                 Told::Request(peer, slots)
@@ -270,9 +289,12 @@ async fn give(manners: Manners, blocks: Vec<Arc<SignedBeaconBlock>>, answer: Ans
             let _ = answer.send(Ok(block(181))).await;
             return;
         }
-        Manners::Honest | Manners::BadSignatures => {}
+        Manners::Honest | Manners::BadSignatures | Manners::Withholds => {}
     }
     for block in blocks {
+        if manners == Manners::Withholds && block.message.slot <= ANCHOR + BATCH_SLOTS {
+            continue;
+        }
         let mut block = (*block).clone();
         if manners == Manners::BadSignatures {
             block.signature = recording_signature();

@@ -49,7 +49,6 @@ fn bad_peers_do_not_keep_us_from_the_head() {
                 _ => None,
             });
         }
-        rig.handle.clock().set_ms(rig.handle.clock().now_ms() + 2000);
         rig.wait_for_head(root(LAST));
     }
 }
