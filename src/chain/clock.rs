@@ -157,8 +157,8 @@ mod tests {
     use super::*;
 
     fn clock(now_ms: u64) -> Clock {
-        let mut config = Config::default();
-        config.slot_duration_ms = 6000;
+        let preset = crate::types::preset::PRESET_BASE;
+        let config = Config::from_yaml(&format!("PRESET_BASE: {preset}\nSLOT_DURATION_MS: 6000")).unwrap();
         Clock::manual(1000, &config, now_ms)
     }
 
@@ -188,7 +188,7 @@ mod tests {
         clock.set_ms(150);
         clock.set_ms(250);
         // Whether it began to sleep before or after the first moves, it sees a time that was long enough.
-        let seen = smol::block_on(async { sleeper.await });
+        let seen = smol::block_on(sleeper);
         assert!(seen >= 100, "{seen}");
     }
 

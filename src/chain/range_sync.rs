@@ -58,13 +58,16 @@ struct Batch {
 }
 
 /// Why a batch did not bring us on.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum BatchError {
     /// The peer can't or did not, or a block was refused.
+    #[error("{0}")]
     Failed(String),
     /// What came is no chain of blocks in the range.
+    #[error("{0}")]
     Bad(&'static str),
     /// It does not follow what we have: it is of another chain, or something was kept back before it.
+    #[error("it does not follow the blocks that we have")]
     Gap,
 }
 
@@ -268,7 +271,7 @@ impl SyncTask {
                 }
                 Err(error) => error,
             };
-            tracing::debug!(%peer, start, count, ?error, "a batch failed");
+            tracing::debug!(%peer, start, count, %error, "a batch failed");
             if let (BatchError::Gap, false) = (&error, suspects.is_empty()) {
                 suspects.iter().for_each(|peer| self.count_failure(peer, None));
                 return RoundEnd::Again;

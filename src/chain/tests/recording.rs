@@ -17,7 +17,7 @@ pub const ANCHOR: Slot = 248;
 pub const LAST: Slot = 260;
 
 const HOW_TO_GET: &str = "It is a recorded devnet (minimal preset, Fulu, interop keys): states, blocks by slot, and the \
-    answers of the Beacon API of any client as `<path>.json`; see docs/testing.md.";
+    answers of the Beacon API of any client as `<path>.json`.";
 
 fn read(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures/minimal-fulu-ethrex").join(name);
