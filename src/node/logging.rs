@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Libraries' own chatter that would drown ours.
-const QUIET: &str = "libp2p=warn,libp2p_gossipsub=error,libp2p_swarm=warn,sled=warn,hyper=warn,ureq=warn,rustls=warn,yamux=error,multistream_select=warn";
+const QUIET: &str = "libp2p=error,libp2p_core=error,libp2p_gossipsub=error,libp2p_swarm=error,sled=warn,hyper=warn,ureq=warn,rustls=warn,yamux=error,multistream_select=warn";
 
 /// Starts logging at a level, or by a filter. A second call changes nothing.
 ///
