@@ -157,8 +157,7 @@ mod tests {
     use super::*;
 
     fn clock(now_ms: u64) -> Clock {
-        let preset = crate::types::preset::PRESET_BASE;
-        let config = Config::from_yaml(&format!("PRESET_BASE: {preset}\nSLOT_DURATION_MS: 6000")).unwrap();
+        let config = Config { slot_duration_ms: 6000, ..Config::default() };
         Clock::manual(1000, &config, now_ms)
     }
 

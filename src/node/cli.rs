@@ -12,6 +12,7 @@ pub struct Arguments {
     /// print the version and end
     #[argh(switch)]
     pub version: bool,
+    #[allow(missing_docs)] // argh takes a description for a subcommand as an error
     #[argh(subcommand)]
     pub command: Option<Command>,
 }

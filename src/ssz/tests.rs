@@ -52,7 +52,7 @@ fn check<T: Element + Value + Send + Sync + std::fmt::Debug>(edits: Vec<Edit>, f
                 }
             }
             Edit::UpdateEach(v) => {
-                let new = |i: usize, old: &T| if i % 7 == 0 { from(v ^ i as u64) } else { old.clone() };
+                let new = |i: usize, old: &T| if i.is_multiple_of(7) { from(v ^ i as u64) } else { old.clone() };
                 column.update_each(new);
                 model = model.iter().enumerate().map(|(i, old)| new(i, old)).collect();
             }

@@ -13,7 +13,7 @@ pub use codec::StateError;
 pub use fields::{Field, fields};
 pub use hashed::Hashed;
 
-use super::{preset::*, shuffling::Caches, *};
+use super::{shuffling::Caches, *};
 use crate::ssz::{Column, Record, merkleize};
 
 /// Bits of the last four epochs, newest first.
@@ -96,7 +96,7 @@ impl BeaconState {
 
     /// The epoch before, or genesis. Spec: `get_previous_epoch`.
     pub fn previous_epoch(&self) -> Epoch {
-        self.current_epoch().saturating_sub(1).max(GENESIS_EPOCH)
+        self.current_epoch().saturating_sub(1)
     }
 }
 

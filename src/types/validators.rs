@@ -387,7 +387,7 @@ mod tests {
             pubkey: BLSPubkey::repeat_byte(n),
             withdrawal_credentials: Hash256::repeat_byte(n),
             effective_balance: 32 * EFFECTIVE_BALANCE_INCREMENT,
-            slashed: n % 2 == 0,
+            slashed: n.is_multiple_of(2),
             activation_eligibility_epoch: 1,
             activation_epoch: u64::from(n),
             exit_epoch: FAR_FUTURE_EPOCH,

@@ -109,8 +109,7 @@ fn exits_beyond_the_churn_wait_for_later_epochs() {
 
 #[test]
 fn a_network_without_churn_is_an_error() {
-    let mut config = Config::default();
-    config.max_per_epoch_activation_exit_churn_limit = 0;
+    let config = Config { max_per_epoch_activation_exit_churn_limit: 0, ..Config::default() };
     let keys = PubkeyCache::default();
     let ctx = Context { config: &config, keys: &keys };
     assert!(compute_exit_epoch_and_update_churn(&mut state(4, 5), 1, &ctx).is_err());

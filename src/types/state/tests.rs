@@ -1,6 +1,7 @@
 //! The state's codec on a small state; the official vectors test it on many (tests/conformance.rs).
 
 use super::*;
+use crate::types::preset::*;
 
 fn state() -> BeaconState {
     let mut state = BeaconState {
