@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::IsTerminal,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -37,6 +38,8 @@ use crate::{
 const NETWORK_COMMANDS: usize = 512;
 /// Time between two rounds of the metrics' housekeeping.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// Time between two lines about a download, in a log.
+const LOG_PROGRESS: Duration = Duration::from_secs(3);
 /// Time that a stop may take before what is left is dropped; the service manager waits longer.
 const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 /// Slots for which a gossip message's id is remembered: two epochs, as the specification has it.
@@ -274,8 +277,22 @@ async fn fetch_anchor(config: &NodeConfig) -> Result<Anchor, CheckpointError> {
         CheckpointChoice::Sources(sources) => {
             info!("fetching the finalized state from {}", sources.urls.first().map_or("nowhere", String::as_str));
             let sources = sources.clone();
-            let report = |progress: Progress| info!("checkpoint state: {progress}");
-            smol::unblock(move || expected(&|e| checkpoint::fetch(&sources, e, report))).await
+            smol::unblock(move || expected(&|e| checkpoint::fetch(&sources, e, show_progress()))).await
+        }
+    }
+}
+
+/// Shows a download: in place on a terminal, otherwise a line now and then.
+fn show_progress() -> impl FnMut(Progress) {
+    let is_terminal = std::io::stderr().is_terminal();
+    let mut logged = Duration::ZERO;
+    move |progress| {
+        let is_end = progress.total == Some(progress.bytes);
+        if is_terminal {
+            eprint!("\r\x1b[Kcheckpoint state: {progress}{}", if is_end { "\n" } else { "" });
+        } else if is_end || progress.elapsed >= logged + LOG_PROGRESS {
+            logged = progress.elapsed;
+            info!("checkpoint state: {progress}");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Time between two reports: often enough to be seen moving, seldom enough for a log.
-const REPORT_EVERY: Duration = Duration::from_secs(3);
+/// Time between two reports: often enough to be seen moving. Who writes a log takes fewer of them.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
 
 /// A moment of a download.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,13 +55,14 @@ pub struct Counted<R, F> {
     bytes: u64,
     start: Instant,
     reported: Instant,
+    ended: bool,
 }
 
 impl<R: Read, F: FnMut(Progress)> Counted<R, F> {
     /// Reads from `inner`, of which `total` bytes are expected.
     pub fn new(inner: R, total: Option<u64>, report: F) -> Self {
         let now = Instant::now();
-        Counted { inner, report, total, bytes: 0, start: now, reported: now }
+        Counted { inner, report, total, bytes: 0, start: now, reported: now, ended: false }
     }
 }
 
@@ -70,7 +71,9 @@ impl<R: Read, F: FnMut(Progress)> Read for Counted<R, F> {
         let n = self.inner.read(buffer)?;
         self.bytes += n as u64;
         let now = Instant::now();
-        if n == 0 || now - self.reported >= REPORT_EVERY {
+        let is_end = n == 0 && !self.ended && !buffer.is_empty();
+        self.ended |= is_end;
+        if is_end || now - self.reported >= REPORT_EVERY {
             self.reported = now;
             (self.report)(Progress { bytes: self.bytes, total: self.total, elapsed: now - self.start });
         }
