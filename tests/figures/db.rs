@@ -4,7 +4,7 @@
 
 use hornero::types;
 
-#[path = "../src/db/sample.rs"]
+#[path = "../../src/db/sample.rs"]
 mod sample;
 
 use std::{env, fs, path::Path, time::Instant};
