@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_channel::Receiver;
+use futures::{FutureExt, future::BoxFuture};
 use smol::net::TcpListener;
 use tracing::{info, warn};
 
@@ -17,7 +18,7 @@ use super::{
     forks::forks_at,
     networks::{Network, NetworkError},
     slot_log,
-    supervisor::{GaveUp, supervise},
+    supervisor::{GaveUp, supervise, watch},
 };
 use crate::{
     api::{self, ApiContext},
@@ -173,14 +174,17 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let (gave_up_sender, gave_up) = async_channel::bounded(1);
     let supervised = |task: ChainTask| smol::spawn(supervise(task.into(), gave_up_sender.clone()));
     let mut running: Vec<smol::Task<()>> = tasks.into_iter().chain([pools.task]).map(supervised).collect();
-    running.extend(answers.map(smol::spawn));
-    running.push(smol::spawn(bridge::network_to_chain(events, inputs.clone())));
-    running.push(smol::spawn(bridge::chain_to_network(network_commands, network.clone())));
-    running.push(smol::spawn(async move {
-        api::serve(listener, context).await;
-    }));
-    running.push(smol::spawn(each_slot(handle.clone(), network.clone(), config.log_slots)));
-    running.push(smol::spawn(upkeep(exporter)));
+    let mut watched = |name, work: BoxFuture<'static, ()>| {
+        running.push(smol::spawn(watch(name, work, gave_up_sender.clone())));
+    };
+    if let Some(answers) = answers {
+        watched("execution", answers.boxed());
+    }
+    watched("network", bridge::network_to_chain(events, inputs.clone()).boxed());
+    watched("network commands", bridge::chain_to_network(network_commands, network.clone()).boxed());
+    watched("API", async move { match api::serve(listener, context).await {} }.boxed());
+    watched("slot", each_slot(handle.clone(), network.clone(), config.log_slots).boxed());
+    watched("metrics", upkeep(exporter).boxed());
     Ok(RunningNode { chain: handle, network, http, gave_up, inputs, tasks: running })
 }
 

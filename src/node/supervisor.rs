@@ -80,6 +80,16 @@ pub async fn supervise(task: Task, gave_up: Sender<GaveUp>) {
     }
 }
 
+/// Runs work that has to go on as long as the node does and that nothing can start again. When it ends or panics, the node
+/// has to end too; a node that is stopping no longer listens.
+pub async fn watch(task: &'static str, work: impl Future<Output = ()>, gave_up: Sender<GaveUp>) {
+    let reason = match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(()) => "it ended".into(),
+        Err(panic) => format!("panicked: {}", panic_text(panic.as_ref())),
+    };
+    let _ = gave_up.try_send(GaveUp { task, reason });
+}
+
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
@@ -117,6 +127,15 @@ mod tests {
         smol::block_on(supervise(task, sender));
         assert_eq!(starts.load(Ordering::SeqCst), 3);
         assert!(receiver.try_recv().is_err());
+    }
+
+    #[test]
+    fn watched_work_must_not_end() {
+        let (sender, receiver) = async_channel::bounded(1);
+        smol::block_on(watch("test", async {}, sender.clone()));
+        assert_eq!(receiver.try_recv(), Ok(GaveUp { task: "test", reason: "it ended".into() }));
+        smol::block_on(watch("test", async { panic!("badly") }, sender));
+        assert_eq!(receiver.try_recv(), Ok(GaveUp { task: "test", reason: "panicked: badly".into() }));
     }
 
     #[test]
