@@ -34,21 +34,26 @@ DEPOSIT_NETWORK_ID: 5
 BLOB_SCHEDULE: []
 ";
 
-/// The preset's configuration, in the case's fork from genesis on.
+/// The preset's configuration, in the case's fork from genesis on, or as the case's own `config.yaml` changes it.
 pub fn of(case: &Case) -> Result<Config, String> {
     with_fulu_at(case, if case.fork == "electra" { FAR_FUTURE_EPOCH } else { 0 })
 }
 
-/// The preset's configuration, in Electra from genesis on and in Fulu from `fulu_fork_epoch` on.
+/// The preset's configuration, in Electra from genesis on and in Fulu from `fulu_fork_epoch` on. A case that has its own
+/// `config.yaml` says there which forks come when.
 pub fn with_fulu_at(case: &Case, fulu_fork_epoch: u64) -> Result<Config, String> {
-    let mut config = match PRESET_BASE {
-        "minimal" => Config::from_yaml(MINIMAL).map_err(|error| error.to_string())?,
-        "mainnet" => Config::default(),
+    let preset = match PRESET_BASE {
+        "minimal" => MINIMAL,
+        "mainnet" => "",
         other => return Err(format!("no configuration for {other}")),
     };
     if case.has("config.yaml") {
-        return Err("its config.yaml is not read yet".into());
+        let own = String::from_utf8(case.read("config.yaml")?).map_err(|error| error.to_string())?;
+        let unscheduled = FORKS.map(|fork| format!("{fork}_FORK_EPOCH: {FAR_FUTURE_EPOCH}\n")).concat();
+        let text = merged(&format!("{preset}{unscheduled}"), &own);
+        return Config::from_yaml(&text).map_err(|error| error.to_string());
     }
+    let mut config = Config::from_yaml(&merged(preset, "")).map_err(|error| error.to_string())?;
     for epoch in [
         &mut config.altair_fork_epoch,
         &mut config.bellatrix_fork_epoch,
@@ -60,4 +65,15 @@ pub fn with_fulu_at(case: &Case, fulu_fork_epoch: u64) -> Result<Config, String>
     }
     config.fulu_fork_epoch = fulu_fork_epoch;
     Ok(config)
+}
+
+/// All forks after genesis that a configuration may schedule.
+const FORKS: [&str; 7] = ["ALTAIR", "BELLATRIX", "CAPELLA", "DENEB", "ELECTRA", "FULU", "GLOAS"];
+
+/// `own`, and the lines of `default` whose keys it does not have. (As text: a parsed version would be a number.)
+fn merged(default: &str, own: &str) -> String {
+    let key = |line: &str| line.split_once(':').map(|(key, _)| key.to_owned());
+    let keys: Vec<_> = own.lines().filter_map(key).collect();
+    let kept = default.lines().filter(|line| key(line).is_some_and(|key| !keys.contains(&key)));
+    kept.chain(own.lines()).map(|line| format!("{line}\n")).collect()
 }
