@@ -39,14 +39,6 @@ pub fn runner(name: &str) -> Option<Runner> {
 
 /// `[preset, fork, runner, handler]` of what is not run yet, with the reason; `*` means any. All else is run.
 const LATER: &[([&str; 4], &str)] = &[
-    (["general", "deneb", "kzg", "*"], "blobs as a whole come with the execution client"),
-    (["general", "fulu", "kzg", "compute_cells"], "making proofs comes with data availability"),
-    (["general", "fulu", "kzg", "compute_cells_and_kzg_proofs"], "making proofs comes with data availability"),
-    (["general", "fulu", "kzg", "recover_cells_and_kzg_proofs"], "making proofs comes with data availability"),
-    (
-        ["general", "fulu", "kzg", "compute_verify_cell_kzg_proof_batch_challenge"],
-        "inside of the library, which has no name for it",
-    ),
     (["general", "*", "ssz_generic", "*"], "its container types belong to the tests of SSZ itself"),
     (["minimal", "phase0", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["minimal", "altair", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
