@@ -64,7 +64,9 @@ impl Input {
     }
 
     fn compute_blob_kzg_proof(&self) -> Option<Value> {
-        kzg::compute_blob_kzg_proof(&blob(&self.blob)?, &self.commitment.parse().ok()?).ok().map(|point| hex(&point[..]))
+        kzg::compute_blob_kzg_proof(&blob(&self.blob)?, &self.commitment.parse().ok()?)
+            .ok()
+            .map(|point| hex(&point[..]))
     }
 
     fn compute_cells(&self) -> Option<Value> {
