@@ -6,12 +6,14 @@
 mod chunks;
 mod column;
 mod merkle;
+mod progressive;
 pub mod proof;
 mod tree;
 
 pub use chunks::{CHUNK, Chunks};
 pub use column::{Column, ColumnError, Element, Record};
 pub use merkle::{ZERO_HASHES, hash_pair, merkleize, mix_in_length};
+pub use progressive::merkleize_progressive;
 pub use tree::{GROUP_LEAVES, HashTree};
 
 /// A node of a Merkle tree.

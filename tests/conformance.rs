@@ -20,6 +20,8 @@ mod conformance {
     pub mod rewards;
     pub mod sanity;
     pub mod sets;
+    pub mod shuffling;
+    pub mod ssz_generic;
     pub mod ssz_static;
     pub mod state_text;
     pub mod states;

@@ -12,7 +12,7 @@ use hornero::types::preset::PRESET_BASE;
 
 use super::{
     blocks, bls, case::Case, epoch_processing, fork, fork_choice, kzg, merkle_proof, operations, rewards, sanity,
-    ssz_static,
+    shuffling, ssz_generic, ssz_static,
 };
 
 /// Runs one case; the error says what was wrong.
@@ -31,6 +31,8 @@ pub fn runner(name: &str) -> Option<Runner> {
         "operations" => Some(operations::run),
         "rewards" => Some(rewards::run),
         "sanity" => Some(sanity::run),
+        "shuffling" => Some(shuffling::run),
+        "ssz_generic" => Some(ssz_generic::run),
         "ssz_static" => Some(ssz_static::run),
         "transition" => Some(blocks::run_across_forks),
         _ => None,
@@ -39,7 +41,6 @@ pub fn runner(name: &str) -> Option<Runner> {
 
 /// `[preset, fork, runner, handler]` of what is not run yet, with the reason; `*` means any. All else is run.
 const LATER: &[([&str; 4], &str)] = &[
-    (["general", "*", "ssz_generic", "*"], "its container types belong to the tests of SSZ itself"),
     (["minimal", "phase0", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["minimal", "altair", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["minimal", "bellatrix", "*", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),

@@ -110,7 +110,7 @@ fn check_state(case: &Case) -> Result<(), String> {
     check_text(&quote_numbers(state_text::to_value(&state)), &quote_numbers(case.yaml("value")?))
 }
 
-fn check_text(ours: &Value, theirs: &Value) -> Result<(), String> {
+pub fn check_text(ours: &Value, theirs: &Value) -> Result<(), String> {
     if ours == theirs { Ok(()) } else { Err(format!("as text: {}", first_difference(ours, theirs))) }
 }
 
@@ -120,7 +120,7 @@ fn check_root(case: &Case, ours: Hash256) -> Result<(), String> {
 }
 
 /// The vectors have plain numbers, where the API has numbers in quotes; otherwise the two agree.
-fn quote_numbers(value: Value) -> Value {
+pub fn quote_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) => Value::String(number.to_string()),
         Value::Sequence(items) => items.into_iter().map(quote_numbers).collect::<Vec<_>>().into(),
