@@ -41,7 +41,10 @@ pub fn runner(name: &str) -> Option<Runner> {
 
 /// `[preset, fork, runner, handler]` of what is not run yet, with the reason; `*` means any. All else is run.
 const LATER: &[([&str; 4], &str)] = &[
-    (["minimal", "phase0", "epoch_processing", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
+    (
+        ["minimal", "phase0", "epoch_processing", "*"],
+        "a node that starts from a checkpoint meets Electra at the earliest",
+    ),
     (["minimal", "phase0", "finality", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["minimal", "phase0", "genesis", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["minimal", "phase0", "operations", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
