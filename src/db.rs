@@ -37,11 +37,11 @@ use std::{
     },
 };
 
-use ssz::{Decode, Encode};
+use ssz::Encode;
 
 use crate::{
     metrics,
-    types::{Hash256, SignedBeaconBlock, Slot},
+    types::{Config, Hash256, SignedBeaconBlock, Slot},
 };
 pub use error::DbError;
 use index::Index;
@@ -74,6 +74,8 @@ pub struct Database {
 
 struct Inner {
     path: PathBuf,
+    /// Tells the fork of a block's slot, and so how it is encoded.
+    config: Arc<Config>,
     /// Bytes of the disk that must stay free.
     reserve: u64,
     index: Index,
@@ -163,9 +165,9 @@ impl Database {
     /// makes room for another copy.
     pub fn block(&self, root: Hash256) -> Result<Option<SignedBeaconBlock>, DbError> {
         let Some((entry, ssz)) = self.inner.entry(root)? else { return Ok(None) };
-        SignedBeaconBlock::from_ssz_bytes(&ssz)
-            .map(Some)
-            .map_err(|_| self.inner.unreadable(&entry, "the record is not a block of this build's preset"))
+        SignedBeaconBlock::from_ssz_bytes_by_slot(&self.inner.config, &ssz).map(Some).map_err(|_| {
+            self.inner.unreadable(&entry, "the record is not a block of this network and of this build's preset")
+        })
     }
 
     /// Slot and SSZ of the block with this root, for serving it.

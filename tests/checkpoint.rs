@@ -67,43 +67,7 @@ fn state_and_block() -> (BeaconState, SignedBeaconBlock) {
 }
 
 fn empty_block(slot: Slot) -> SignedBeaconBlock {
-    let payload = ExecutionPayload {
-        parent_hash: Hash256::ZERO,
-        fee_recipient: Address::ZERO,
-        state_root: Hash256::ZERO,
-        receipts_root: Hash256::ZERO,
-        logs_bloom: Default::default(),
-        prev_randao: Hash256::ZERO,
-        block_number: 0,
-        gas_limit: 0,
-        gas_used: 0,
-        timestamp: 0,
-        extra_data: Default::default(),
-        base_fee_per_gas: U256::ZERO,
-        block_hash: Hash256::ZERO,
-        transactions: Default::default(),
-        withdrawals: Default::default(),
-        blob_gas_used: 0,
-        excess_blob_gas: 0,
-    };
-    let body = BeaconBlockBody {
-        randao_reveal: G2_POINT_AT_INFINITY,
-        eth1_data: Eth1Data::default(),
-        graffiti: Hash256::ZERO,
-        proposer_slashings: Default::default(),
-        attester_slashings: Default::default(),
-        attestations: Default::default(),
-        deposits: Default::default(),
-        voluntary_exits: Default::default(),
-        sync_aggregate: SyncAggregate {
-            sync_committee_bits: Default::default(),
-            sync_committee_signature: G2_POINT_AT_INFINITY,
-        },
-        execution_payload: payload,
-        bls_to_execution_changes: Default::default(),
-        blob_kzg_commitments: Default::default(),
-        execution_requests: ExecutionRequests::default(),
-    };
+    let body = BeaconBlockBody { randao_reveal: G2_POINT_AT_INFINITY, ..BeaconBlockBody::empty(ForkName::Fulu) };
     let parent_root = Hash256::repeat_byte(4);
     let message = BeaconBlock { slot, proposer_index: 0, parent_root, state_root: Hash256::ZERO, body };
     SignedBeaconBlock { message, signature: G2_POINT_AT_INFINITY }

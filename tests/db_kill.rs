@@ -13,13 +13,14 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use hornero::{
-    db::{Database, DbConfig, Network},
-    types::Hash256,
+    db::{Database, DbConfig},
+    types::{Config, ForkName, Hash256},
 };
 use rand::Rng;
 
@@ -28,7 +29,7 @@ const FIRST: &str = "HORNERO_TEST_DB_KILL_FIRST";
 const ROUNDS: usize = 20;
 
 fn config() -> DbConfig {
-    DbConfig::new(Network { genesis_validators_root: Hash256::ZERO, config_name: "kill".to_owned() })
+    DbConfig::new(Hash256::ZERO, Arc::new(Config::default().in_fork_from_genesis(ForkName::Fulu)))
 }
 
 /// This binary again, running only `test`, as a writer.

@@ -104,7 +104,7 @@ fn no_block_makes_the_transition_panic() {
         for value in [0x00, 0xff, bytes[place] ^ 0x01, bytes[place] ^ 0x80] {
             let mut bytes = bytes.clone();
             bytes[place] = value;
-            match SignedBeaconBlock::from_ssz_bytes(&bytes).map(|block| import_quickly(&parent, &block, &ctx)) {
+            match SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &bytes).map(|block| import_quickly(&parent, &block, &ctx)) {
                 Ok(Ok(())) => taken += 1,
                 Ok(Err(_)) => refused += 1,
                 Err(_) => {}
@@ -128,7 +128,7 @@ fn the_largest_numbers_do_not_make_the_transition_panic() {
         for value in [u64::MAX, u64::MAX - 1, 1 << 63] {
             let mut bytes = bytes.clone();
             bytes[place..place + 8].copy_from_slice(&value.to_le_bytes());
-            if let Ok(block) = SignedBeaconBlock::from_ssz_bytes(&bytes) {
+            if let Ok(block) = SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &bytes) {
                 refused += usize::from(import_quickly(&parent, &block, &ctx).is_err());
             }
         }

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 use smol::block_on;
-use ssz::{Decode, Encode};
+use ssz::Encode;
 
 use super::{
     Api,
@@ -121,10 +121,11 @@ pub(super) fn publish(api: &Api, request: &Request) -> Answer {
     if let Some(unknown) = request.query("broadcast_validation").filter(|level| !levels.contains(level)) {
         return Err(ApiError::bad_request(format!("invalid broadcast_validation: {unknown:?}")));
     }
-    let contents = signed_contents(request)?;
-    let slot = contents.signed_block.message.slot;
-    if let Some(fork) = request.body_fork()?.filter(|fork| api.fork_at(slot).ok() != Some(*fork)) {
-        return Err(ApiError::bad_request(format!("slot {slot} is not of the fork {fork}")));
+    let contents = signed_contents(api, request)?;
+    let block = &contents.signed_block.message;
+    let (slot, fork) = (block.slot, api.fork_at(block.slot)?);
+    if request.body_fork()?.is_some_and(|said| said != fork) || block.body.layout != fork.into() {
+        return Err(ApiError::bad_request(format!("slot {slot} is of the fork {fork}, the block is not")));
     }
     if !contents.blobs.is_empty() {
         return Err(ApiError::bad_request("this version of Hornero can't publish blobs"));
@@ -138,10 +139,14 @@ pub(super) fn publish(api: &Api, request: &Request) -> Answer {
     }
 }
 
-fn signed_contents(request: &Request) -> Result<SignedBlockContents, ApiError> {
+/// The block in a request's body. SSZ does not tell its fork: without the header it counts as of the present one.
+fn signed_contents(api: &Api, request: &Request) -> Result<SignedBlockContents, ApiError> {
     match request.body_media(&[Media::Json, Media::Ssz])? {
         Media::Json => request.json(),
-        Media::Ssz => SignedBlockContents::from_ssz_bytes(request.body())
-            .map_err(|error| ApiError::bad_request(format!("the body is not a signed block: {error:?}"))),
+        Media::Ssz => {
+            let fork = request.body_fork()?.map_or_else(|| api.fork_at(api.chain().snapshot().slot), Ok)?;
+            SignedBlockContents::from_ssz_bytes(fork, request.body())
+                .map_err(|error| ApiError::bad_request(format!("the body is not a signed block of {fork}: {error:?}")))
+        }
     }
 }

@@ -18,7 +18,6 @@ use std::{
     path::Path,
 };
 
-use ssz::Decode;
 use tree_hash::TreeHash;
 
 pub use http::HttpError;
@@ -177,7 +176,7 @@ pub fn from_files(state: &Path, block: &Path, expected: &Expectations) -> Result
     let mut bytes = Vec::new();
     let file = std::fs::File::open(block).map_err(file_error(block))?;
     file.take(MAX_BLOCK_BYTES + 1).read_to_end(&mut bytes).map_err(file_error(block))?;
-    let block = read_block(&bytes)?;
+    let block = read_block(&bytes, expected.config)?;
     check(state, block, expected)
 }
 
@@ -208,8 +207,9 @@ pub(super) fn read_state(mut source: impl Read, expected: &Expectations) -> Resu
     Ok(state)
 }
 
-pub(super) fn read_block(bytes: &[u8]) -> Result<SignedBeaconBlock, CheckpointError> {
-    SignedBeaconBlock::from_ssz_bytes(bytes).map_err(|error| CheckpointError::Block(format!("{error:?}")))
+pub(super) fn read_block(bytes: &[u8], config: &Config) -> Result<SignedBeaconBlock, CheckpointError> {
+    SignedBeaconBlock::from_ssz_bytes_by_slot(config, bytes)
+        .map_err(|error| CheckpointError::Block(format!("{error:?}")))
 }
 
 /// The root of the block that a state came from, with the state's own root filled in where the state can't know it.

@@ -15,7 +15,7 @@ use super::{
     segment::Segments,
     state::StateFiles,
 };
-use crate::types::Hash256;
+use crate::types::{Config, Hash256};
 
 /// Blocks indexed in one go while a segment is read again; bounds the memory of opening.
 const REINDEX_BATCH: usize = 1024;
@@ -25,6 +25,8 @@ const REINDEX_BATCH: usize = 1024;
 pub struct DbConfig {
     /// The network that the directory must belong to; a new directory is made for it.
     pub network: Network,
+    /// The network's configuration: it tells the fork of a slot.
+    pub config: Arc<Config>,
     /// How long a lock is waited for that another process holds. A node that was told to stop needs a few seconds.
     pub lock_wait: Duration,
     /// Bytes that must stay free on the disk. sled does not recover from a full disk before it is opened again, and even
@@ -36,9 +38,10 @@ pub struct DbConfig {
 const DEFAULT_RESERVE: u64 = 128 << 20;
 
 impl DbConfig {
-    /// For `network`, waiting 30 s for a lock and leaving 128 MiB of the disk free.
-    pub fn new(network: Network) -> DbConfig {
-        DbConfig { network, lock_wait: Duration::from_secs(30), reserve: DEFAULT_RESERVE }
+    /// For the network of this genesis and configuration, waiting 30 s for a lock and leaving 128 MiB of the disk free.
+    pub fn new(genesis_validators_root: Hash256, config: Arc<Config>) -> DbConfig {
+        let network = Network { genesis_validators_root, config_name: config.config_name.clone() };
+        DbConfig { network, config, lock_wait: Duration::from_secs(30), reserve: DEFAULT_RESERVE }
     }
 }
 
@@ -78,6 +81,7 @@ impl Database {
         files::list_finished(path)?;
         let inner = Inner {
             path: path.to_path_buf(),
+            config: config.config.clone(),
             reserve: config.reserve,
             index,
             blocks: Segments::open(&path.join(BLOCKS_DIR), Kind::Block)?,

@@ -1,8 +1,7 @@
 //! Blocks for tests, also for `tests/db_kill.rs`.
 
 use crate::types::{
-    BLSSignature, BeaconBlock, BeaconBlockBody, Eth1Data, ExecutionPayload, ExecutionRequests, G2_POINT_AT_INFINITY,
-    Hash256, SignedBeaconBlock, SyncAggregate, U256,
+    BeaconBlock, BeaconBlockBody, ExecutionPayload, ForkName, G2_POINT_AT_INFINITY, Hash256, SignedBeaconBlock,
 };
 
 /// A block of `slot` whose content follows from `seed`, with a transaction of `size` bytes that does not compress.
@@ -18,47 +17,10 @@ pub fn block(slot: u64, seed: u64, size: usize) -> SignedBeaconBlock {
 }
 
 fn body(transaction: Vec<u8>) -> BeaconBlockBody {
-    BeaconBlockBody {
-        randao_reveal: BLSSignature::ZERO,
-        eth1_data: Eth1Data::default(),
-        graffiti: Hash256::ZERO,
-        proposer_slashings: Default::default(),
-        attester_slashings: Default::default(),
-        attestations: Default::default(),
-        deposits: Default::default(),
-        voluntary_exits: Default::default(),
-        sync_aggregate: SyncAggregate {
-            sync_committee_bits: Default::default(),
-            sync_committee_signature: G2_POINT_AT_INFINITY,
-        },
-        execution_payload: payload(transaction),
-        bls_to_execution_changes: Default::default(),
-        blob_kzg_commitments: Default::default(),
-        execution_requests: ExecutionRequests::default(),
-    }
-}
-
-fn payload(transaction: Vec<u8>) -> ExecutionPayload {
     let transaction = transaction.try_into().expect("shorter than a transaction may be");
-    ExecutionPayload {
-        parent_hash: Hash256::ZERO,
-        fee_recipient: Default::default(),
-        state_root: Hash256::ZERO,
-        receipts_root: Hash256::ZERO,
-        logs_bloom: Default::default(),
-        prev_randao: Hash256::ZERO,
-        block_number: 0,
-        gas_limit: 0,
-        gas_used: 0,
-        timestamp: 0,
-        extra_data: Default::default(),
-        base_fee_per_gas: U256::ZERO,
-        block_hash: Hash256::ZERO,
-        transactions: vec![transaction].try_into().expect("one is not too many"),
-        withdrawals: Default::default(),
-        blob_gas_used: 0,
-        excess_blob_gas: 0,
-    }
+    let transactions = vec![transaction].try_into().expect("one is not too many");
+    let execution_payload = ExecutionPayload { transactions, ..ExecutionPayload::default() };
+    BeaconBlockBody { execution_payload, ..BeaconBlockBody::empty(ForkName::Fulu) }
 }
 
 /// Bytes without a pattern that snappy could find (xorshift).

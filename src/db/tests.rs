@@ -8,11 +8,13 @@ mod states;
 use std::{fs, path::Path, time::Duration};
 
 use super::{sample, *};
+use crate::types::ForkName;
 
 fn config(name: &str) -> DbConfig {
-    let network = Network { genesis_validators_root: Hash256::repeat_byte(7), config_name: name.to_owned() };
+    let config = Config { config_name: name.to_owned(), ..Config::default() }.in_fork_from_genesis(ForkName::Fulu);
     // Dropping sled's handle gives the lock back a moment later.
-    DbConfig { network, lock_wait: Duration::from_secs(10), reserve: 1 << 20 }
+    let lock_wait = Duration::from_secs(10);
+    DbConfig { lock_wait, reserve: 1 << 20, ..DbConfig::new(Hash256::repeat_byte(7), Arc::new(config)) }
 }
 
 fn open(path: &Path) -> (Database, OpenReport) {

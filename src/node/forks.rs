@@ -3,7 +3,7 @@
 use crate::{
     crypto::compute_fork_digest,
     p2p::Forks,
-    types::{Config, Epoch, ForkDigest, Hash256, preset::FAR_FUTURE_EPOCH},
+    types::{Config, Epoch, ForkDigest, ForkName, Hash256, preset::FAR_FUTURE_EPOCH},
 };
 
 /// The forks of a network as they stand in `epoch`.
@@ -13,16 +13,19 @@ pub fn forks_at(config: &Config, genesis_validators_root: Hash256, epoch: Epoch)
         let blobs = blobs.map(|blobs| (blobs.epoch, blobs.max_blobs_per_block));
         compute_fork_digest(config.fork_version(epoch), genesis_validators_root, blobs)
     };
-    let regular = [config.electra_fork_epoch, config.fulu_fork_epoch, config.gloas_fork_epoch];
+    let regular: Vec<Epoch> =
+        ForkName::ALL.into_iter().map(|fork| config.fork_epoch(fork)).chain([config.gloas_fork_epoch]).collect();
     let blobs = config.blob_schedule.iter().map(|entry| entry.epoch);
-    let mut changes: Vec<Epoch> = regular.into_iter().chain(blobs).filter(|e| *e != FAR_FUTURE_EPOCH).collect();
+    let mut changes: Vec<Epoch> =
+        regular.iter().copied().chain(blobs).filter(|epoch| *epoch != FAR_FUTURE_EPOCH).collect();
     changes.sort_unstable();
     changes.dedup();
     let next = changes.iter().copied().find(|change| *change > epoch);
     let next_regular = regular.into_iter().filter(|change| *change > epoch && *change != FAR_FUTURE_EPOCH).min();
     Forks {
         current: digest(epoch),
-        known: changes.iter().copied().map(digest).collect(),
+        current_name: config.fork_name(epoch).unwrap_or_default(),
+        known: changes.iter().filter_map(|epoch| Some((digest(*epoch), config.fork_name(*epoch)?))).collect(),
         next_version: config.fork_version(next_regular.unwrap_or(epoch)),
         next_epoch: next.unwrap_or(FAR_FUTURE_EPOCH),
         next_digest: next.map_or(ForkDigest::ZERO, digest),
@@ -48,7 +51,11 @@ mod tests {
         assert_eq!(after.current, before.next_digest);
         assert_ne!(after.current, before.current);
         assert_eq!((after.next_epoch, after.next_digest), (FAR_FUTURE_EPOCH, ForkDigest::ZERO));
-        assert!(after.known.contains(&before.current) && after.known.contains(&after.current));
+        for digest in [before.current, after.current] {
+            assert_eq!(after.fork_of(digest), Some(ForkName::Fulu));
+        }
+        assert_eq!(after.fork_of(forks_at(&config, root, 300_000).current), Some(ForkName::Deneb));
+        assert_eq!(after.fork_of(ForkDigest::ZERO), None);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use ethereum_hashing::hash_fixed;
 use tree_hash::TreeHash as _;
 
 use crate::{
-    chain::produce::empty_sync_aggregate,
     ssz::Column,
     transition::{
         TransitionError, get_beacon_proposer_index, get_next_sync_committee, get_shuffling,
@@ -44,17 +43,11 @@ pub fn devnet_config(genesis_time: u64, slot_duration_ms: u64) -> Config {
         slot_duration_ms,
         genesis_fork_version: version(0),
         altair_fork_version: version(1),
-        altair_fork_epoch: GENESIS_EPOCH,
         bellatrix_fork_version: version(2),
-        bellatrix_fork_epoch: GENESIS_EPOCH,
         capella_fork_version: version(3),
-        capella_fork_epoch: GENESIS_EPOCH,
         deneb_fork_version: version(4),
-        deneb_fork_epoch: GENESIS_EPOCH,
         electra_fork_version: version(5),
-        electra_fork_epoch: GENESIS_EPOCH,
         fulu_fork_version: version(6),
-        fulu_fork_epoch: GENESIS_EPOCH,
         gloas_fork_version: version(7),
         // As in the specification's minimal configuration: a few validators can come and go.
         churn_limit_quotient: 32,
@@ -62,7 +55,7 @@ pub fn devnet_config(genesis_time: u64, slot_duration_ms: u64) -> Config {
         max_per_epoch_activation_exit_churn_limit: 128_000_000_000,
         shard_committee_period: 64,
         eth1_follow_distance: 16,
-        ..Config::default()
+        ..Config::default().in_fork_from_genesis(ForkName::Fulu)
     }
 }
 
@@ -92,7 +85,7 @@ pub fn interop_genesis(config: &Config, validators: u64) -> Result<Genesis, Tran
         proposer_index: 0,
         parent_root: Hash256::ZERO,
         state_root: state.hash_tree_root(),
-        body: empty_body(),
+        body: BeaconBlockBody::default(),
     };
     Ok(Genesis { state, block: SignedBeaconBlock { message, signature: BLSSignature::ZERO } })
 }
@@ -103,7 +96,10 @@ fn empty_state(config: &Config, validators: u64) -> BeaconState {
         fork_name: ForkName::Fulu,
         genesis_time: config.min_genesis_time,
         fork: Fork { previous_version: version, current_version: version, epoch: GENESIS_EPOCH },
-        latest_block_header: BeaconBlockHeader { body_root: empty_body().tree_hash_root(), ..Default::default() },
+        latest_block_header: BeaconBlockHeader {
+            body_root: BeaconBlockBody::default().tree_hash_root(),
+            ..Default::default()
+        },
         block_roots: Column::filled(Hash256::ZERO, SLOTS_PER_HISTORICAL_ROOT),
         state_roots: Column::filled(Hash256::ZERO, SLOTS_PER_HISTORICAL_ROOT),
         // As many deposits as validators, all of them processed: no block has to bring any.
@@ -140,43 +136,6 @@ fn validator(index: u64) -> Validator {
         activation_epoch: GENESIS_EPOCH,
         exit_epoch: FAR_FUTURE_EPOCH,
         withdrawable_epoch: FAR_FUTURE_EPOCH,
-    }
-}
-
-/// The body of all zeros that the genesis header commits to.
-fn empty_body() -> BeaconBlockBody {
-    BeaconBlockBody {
-        randao_reveal: BLSSignature::ZERO,
-        eth1_data: Eth1Data::default(),
-        graffiti: Hash256::ZERO,
-        proposer_slashings: Default::default(),
-        attester_slashings: Default::default(),
-        attestations: Default::default(),
-        deposits: Default::default(),
-        voluntary_exits: Default::default(),
-        sync_aggregate: SyncAggregate { sync_committee_signature: BLSSignature::ZERO, ..empty_sync_aggregate() },
-        execution_payload: ExecutionPayload {
-            parent_hash: Hash256::ZERO,
-            fee_recipient: Address::ZERO,
-            state_root: Hash256::ZERO,
-            receipts_root: Hash256::ZERO,
-            logs_bloom: Default::default(),
-            prev_randao: Hash256::ZERO,
-            block_number: 0,
-            gas_limit: 0,
-            gas_used: 0,
-            timestamp: 0,
-            extra_data: Default::default(),
-            base_fee_per_gas: U256::ZERO,
-            block_hash: Hash256::ZERO,
-            transactions: Default::default(),
-            withdrawals: Default::default(),
-            blob_gas_used: 0,
-            excess_blob_gas: 0,
-        },
-        bls_to_execution_changes: Default::default(),
-        blob_kzg_commitments: Default::default(),
-        execution_requests: ExecutionRequests::default(),
     }
 }
 

@@ -6,7 +6,6 @@ use std::{
     time::Instant,
 };
 
-use ssz::Decode;
 use tracing::info;
 
 use super::{cli::ImportArguments, networks::Network};
@@ -15,7 +14,7 @@ use crate::{
     crypto::PubkeyCache,
     fork_choice::{Store, import_block},
     transition::{Checks, Context},
-    types::{Hash256, SignedBeaconBlock, Slot},
+    types::{Config, Hash256, SignedBeaconBlock, Slot},
 };
 
 /// Longest block file that is read.
@@ -48,7 +47,7 @@ pub fn import(arguments: &ImportArguments) -> Result<(Slot, Hash256), String> {
     for (slot, path) in block_files(&arguments.blocks)?.into_iter().filter(|(slot, _)| *slot > start) {
         let failed = |reason: String| format!("{}: {reason}", path.display());
         let started = Instant::now();
-        let block = read_block(&path)?;
+        let block = read_block(&path, &config)?;
         let (post, imported) =
             import_block(&state, &block, &ctx, Checks::ALL).map_err(|error| failed(error.to_string()))?;
         store.on_tick(state.genesis_time * 1000 + slot * config.slot_duration_ms);
@@ -76,12 +75,12 @@ fn block_files(folder: &Path) -> Result<Vec<(Slot, PathBuf)>, String> {
     Ok(files)
 }
 
-fn read_block(path: &Path) -> Result<SignedBeaconBlock, String> {
+fn read_block(path: &Path, config: &Config) -> Result<SignedBeaconBlock, String> {
     let failed = |reason: String| format!("{}: {reason}", path.display());
     let len = fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
     if len > MAX_BLOCK_BYTES {
         return Err(failed(format!("{len} bytes are too many for a block")));
     }
     let bytes = fs::read(path).map_err(|error| failed(error.to_string()))?;
-    SignedBeaconBlock::from_ssz_bytes(&bytes).map_err(|error| failed(format!("not a block: {error:?}")))
+    SignedBeaconBlock::from_ssz_bytes_by_slot(config, &bytes).map_err(|error| failed(format!("not a block: {error:?}")))
 }

@@ -247,10 +247,9 @@ fn read_root(datadir: &Path) -> Option<Hash256> {
 }
 
 async fn open_database(config: &NodeConfig, genesis_validators_root: Hash256) -> Result<Database, NodeError> {
-    let network =
-        crate::db::Network { genesis_validators_root, config_name: config.network.config.config_name.clone() };
     let path = config.datadir.join("chain");
-    let (db, report) = smol::unblock(move || Database::open(&path, &DbConfig::new(network))).await?;
+    let db_config = DbConfig::new(genesis_validators_root, config.network.config.clone());
+    let (db, report) = smol::unblock(move || Database::open(&path, &db_config)).await?;
     if !report.is_clean() {
         warn!("the last stop was not a clean one; the data directory was put in order: {report:?}");
     }

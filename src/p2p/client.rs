@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use async_channel::Sender;
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use smol::{Timer, future};
-use ssz::Decode as _;
 
 use super::{
     codec::{self, Bounds, CodecError, MAX_ERROR_MESSAGE},
@@ -79,11 +78,10 @@ pub(super) async fn read_blocks<S: AsyncRead + Unpin>(
     let mut last_slot = None;
     for _ in 0..wanted.limit() {
         let Some((context, ssz)) = read_chunk(stream, protocol, limit).await? else { return Ok(()) };
-        if !context.is_some_and(|digest| forks.knows(digest)) {
-            return Err(RpcError::Unrelated("a block of an unknown fork"));
-        }
-        let block =
-            SignedBeaconBlock::from_ssz_bytes(&ssz).map_err(|e| RpcError::Malformed(format!("a block: {e:?}")))?;
+        let fork = context.and_then(|digest| forks.fork_of(digest));
+        let fork = fork.ok_or(RpcError::Unrelated("a block of an unknown fork"))?;
+        let block = SignedBeaconBlock::from_ssz_bytes(fork, &ssz)
+            .map_err(|e| RpcError::Malformed(format!("a block: {e:?}")))?;
         drop(ssz);
         check_slot(wanted, block.message.slot, &mut last_slot)?;
         if !hand_on(to, Arc::new(block)).await {

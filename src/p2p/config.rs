@@ -10,7 +10,7 @@ use super::{
     messages::{ENRForkID, Status},
     transport::Muxers,
 };
-use crate::types::{Epoch, ForkDigest, Version};
+use crate::types::{Epoch, ForkDigest, ForkName, Version};
 
 /// Peers at most, by default: enough for a stable gossip mesh (8 to 12), few enough for a small board.
 pub const DEFAULT_MAX_PEERS: usize = 40;
@@ -22,8 +22,10 @@ pub const DEFAULT_CUSTODY_GROUP_COUNT: u64 = 4;
 pub struct Forks {
     /// The current fork: names the topics, and peers must be on it.
     pub current: ForkDigest,
+    /// The current fork's name: how what comes by gossip is encoded.
+    pub current_name: ForkName,
     /// Every digest that a block in a response may be marked with; `current` need not be in it.
-    pub known: Vec<ForkDigest>,
+    pub known: Vec<(ForkDigest, ForkName)>,
     /// Version of the next regular fork, or of the current one when none is planned.
     pub next_version: Version,
     /// Epoch of the next fork of any kind, or the far future.
@@ -37,6 +39,7 @@ impl Forks {
     pub fn only(current: ForkDigest, version: Version) -> Forks {
         Forks {
             current,
+            current_name: ForkName::default(),
             known: Vec::new(),
             next_version: version,
             next_epoch: Epoch::MAX,
@@ -44,9 +47,12 @@ impl Forks {
         }
     }
 
-    /// Whether a block may be marked with `digest`.
-    pub fn knows(&self, digest: ForkDigest) -> bool {
-        digest == self.current || self.known.contains(&digest)
+    /// The fork of a block that is marked with `digest`; `None` if no block may be.
+    pub fn fork_of(&self, digest: ForkDigest) -> Option<ForkName> {
+        if digest == self.current {
+            return Some(self.current_name);
+        }
+        self.known.iter().find(|(known, _)| *known == digest).map(|(_, fork)| *fork)
     }
 
     /// The record's `eth2` entry.

@@ -10,12 +10,12 @@ use std::{sync::Arc, time::Duration};
 use async_channel::Receiver;
 use smol::{Timer, future};
 use ssz::Encode as _;
-use ssz_types::{BitVector, FixedVector, VariableList};
+use ssz_types::{BitVector, VariableList};
 use tempfile::TempDir;
 
 use super::*;
 use crate::types::{
-    BeaconBlock, BeaconBlockBody, Eth1Data, ExecutionPayload, ForkDigest, Hash256, SignedBeaconBlock, SyncAggregate,
+    BeaconBlock, BeaconBlockBody, ExecutionPayload, ForkDigest, Hash256, SignedBeaconBlock,
     Version,
 };
 
@@ -114,42 +114,11 @@ fn block(slot: u64, bytes: usize) -> SignedBeaconBlock {
     let noise = (0..bytes as u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8).collect::<Vec<u8>>();
     let transaction = VariableList::new(noise).unwrap();
     let execution_payload = ExecutionPayload {
-        parent_hash: Hash256::default(),
-        fee_recipient: Default::default(),
-        state_root: Hash256::default(),
-        receipts_root: Hash256::default(),
-        logs_bloom: FixedVector::default(),
-        prev_randao: Hash256::default(),
         block_number: slot,
-        gas_limit: 0,
-        gas_used: 0,
-        timestamp: 0,
-        extra_data: VariableList::default(),
-        base_fee_per_gas: Default::default(),
-        block_hash: Hash256::default(),
         transactions: VariableList::new(vec![transaction]).unwrap(),
-        withdrawals: VariableList::default(),
-        blob_gas_used: 0,
-        excess_blob_gas: 0,
+        ..ExecutionPayload::default()
     };
-    let body = BeaconBlockBody {
-        randao_reveal: Default::default(),
-        eth1_data: Eth1Data::default(),
-        graffiti: Hash256::default(),
-        proposer_slashings: VariableList::default(),
-        attester_slashings: VariableList::default(),
-        attestations: VariableList::default(),
-        deposits: VariableList::default(),
-        voluntary_exits: VariableList::default(),
-        sync_aggregate: SyncAggregate {
-            sync_committee_bits: BitVector::default(),
-            sync_committee_signature: Default::default(),
-        },
-        execution_payload,
-        bls_to_execution_changes: VariableList::default(),
-        blob_kzg_commitments: VariableList::default(),
-        execution_requests: Default::default(),
-    };
+    let body = BeaconBlockBody { execution_payload, ..BeaconBlockBody::default() };
     let message =
         BeaconBlock { slot, proposer_index: 1, parent_root: Hash256::default(), state_root: Hash256::default(), body };
     SignedBeaconBlock { message, signature: Default::default() }

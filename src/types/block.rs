@@ -1,21 +1,32 @@
-//! Blocks, in the shape that Electra and Fulu share.
+//! Blocks: one struct for every fork.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#beaconblockbody>
 
+mod codec;
+mod json;
+mod layout;
+
 use serde::{Deserialize, Serialize};
-use ssz_derive::{Decode, Encode};
+use ssz_derive::Encode;
 use ssz_types::VariableList;
 use tree_hash::TreeHash as _;
 use tree_hash_derive::TreeHash;
 use typenum as t;
 
-use super::{attestation::*, basic::*, execution::*, operations::*, primitives::*, sync_committee::*};
+pub use layout::BodyLayout;
+
+use super::{attestation::*, basic::*, execution::*, fork::ForkName, operations::*, primitives::*, sync_committee::*};
 
 /// Commitments to a block's blobs.
 pub type BlobKZGCommitments = VariableList<KZGCommitment, t::U4096>;
 
-/// What a block does.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TreeHash, Serialize, Deserialize)]
+/// What a block does, in any fork.
+///
+/// Which fields a fork has is in the table of `block/codec.rs`, which drives encoding, decoding and roots, as the state's
+/// does. Fields that a fork does not have keep their default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BeaconBlockBody {
+    /// Which fork's fields it has.
+    pub layout: BodyLayout,
     /// Randao reveal.
     pub randao_reveal: BLSSignature,
     /// Eth1 data.
@@ -24,28 +35,28 @@ pub struct BeaconBlockBody {
     pub graffiti: Hash256,
     /// Proposer slashings.
     pub proposer_slashings: VariableList<ProposerSlashing, t::U16>,
-    /// Attester slashings.
-    pub attester_slashings: VariableList<AttesterSlashing, t::U1>,
-    /// Attestations.
-    pub attestations: VariableList<Attestation, t::U8>,
+    /// At most 2, since Electra 1.
+    pub attester_slashings: Vec<AttesterSlashing>,
+    /// At most 128, since Electra 8.
+    pub attestations: Vec<Attestation>,
     /// Deposits.
     pub deposits: VariableList<Deposit, t::U16>,
     /// Voluntary exits.
     pub voluntary_exits: VariableList<SignedVoluntaryExit, t::U16>,
-    /// Sync aggregate.
+    /// Sync aggregate (Altair).
     pub sync_aggregate: SyncAggregate,
-    /// Execution payload.
+    /// Execution payload (Bellatrix).
     pub execution_payload: ExecutionPayload,
-    /// Bls to execution changes.
+    /// Bls to execution changes (Capella).
     pub bls_to_execution_changes: VariableList<SignedBLSToExecutionChange, t::U16>,
-    /// Blob kzg commitments.
+    /// Blob kzg commitments (Deneb).
     pub blob_kzg_commitments: BlobKZGCommitments,
-    /// Execution requests.
+    /// Execution requests (Electra).
     pub execution_requests: ExecutionRequests,
 }
 
 /// A block without its signature.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TreeHash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, TreeHash, Serialize, Deserialize)]
 pub struct BeaconBlock {
     /// Slot.
     #[serde(with = "serde_utils::quoted_u64")]
@@ -62,7 +73,7 @@ pub struct BeaconBlock {
 }
 
 /// A block and its proposer's signature.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TreeHash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, TreeHash, Serialize, Deserialize)]
 pub struct SignedBeaconBlock {
     /// Message.
     pub message: BeaconBlock,
@@ -71,23 +82,11 @@ pub struct SignedBeaconBlock {
 }
 
 impl BeaconBlockBody {
-    /// The root of each field, in order: the leaves of the body's tree, for branches to its root.
-    pub fn field_roots(&self) -> Vec<Hash256> {
-        vec![
-            self.randao_reveal.tree_hash_root(),
-            self.eth1_data.tree_hash_root(),
-            self.graffiti.tree_hash_root(),
-            self.proposer_slashings.tree_hash_root(),
-            self.attester_slashings.tree_hash_root(),
-            self.attestations.tree_hash_root(),
-            self.deposits.tree_hash_root(),
-            self.voluntary_exits.tree_hash_root(),
-            self.sync_aggregate.tree_hash_root(),
-            self.execution_payload.tree_hash_root(),
-            self.bls_to_execution_changes.tree_hash_root(),
-            self.blob_kzg_commitments.tree_hash_root(),
-            self.execution_requests.tree_hash_root(),
-        ]
+    /// The body of a block in which nothing happened, as a fork's first tests and a devnet's genesis have it.
+    pub fn empty(fork: ForkName) -> BeaconBlockBody {
+        let mut body = BeaconBlockBody { layout: fork.into(), ..BeaconBlockBody::default() };
+        body.sync_aggregate.sync_committee_signature = G2_POINT_AT_INFINITY;
+        body
     }
 }
 

@@ -4,7 +4,7 @@
 //! mainnet's value, or what an older file's key implies.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/configs/mainnet.yaml>
 
-use std::str::FromStr;
+use std::{cmp::Ordering, str::FromStr};
 
 use alloy_primitives::FixedBytes;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -24,6 +24,7 @@ pub struct Config {
     pub preset_base: String,
     pub config_name: String,
     pub min_genesis_time: u64,
+    pub min_genesis_active_validator_count: u64,
     pub genesis_delay: u64,
     #[serde(deserialize_with = "hex")]
     pub genesis_fork_version: Version,
@@ -55,6 +56,14 @@ pub struct Config {
     pub gloas_fork_version: Version,
     #[serde(deserialize_with = "number")]
     pub gloas_fork_epoch: Epoch,
+    /// Sum of proof-of-work difficulty at which the merge happened, in decimal.
+    #[serde(deserialize_with = "big_number", serialize_with = "serde_utils::quoted_u256::serialize")]
+    pub terminal_total_difficulty: U256,
+    /// The merge's last proof-of-work block, where it was set by hand; else zero.
+    #[serde(deserialize_with = "hex")]
+    pub terminal_block_hash: Hash256,
+    #[serde(deserialize_with = "number")]
+    pub terminal_block_hash_activation_epoch: Epoch,
     pub slot_duration_ms: u64,
     /// Older files say this instead of `SLOT_DURATION_MS`; [`Config::from_yaml`] takes it over and leaves `None`.
     #[serde(skip_serializing)]
@@ -213,32 +222,64 @@ impl Config {
         Ok(())
     }
 
-    /// The fork that `epoch` is in; `None` for one that this program does not know: before Electra, or from Gloas on.
+    /// The fork that `epoch` is in; `None` from Gloas on, which this program does not know yet.
     pub fn fork_name(&self, epoch: Epoch) -> Option<ForkName> {
         if epoch >= self.gloas_fork_epoch {
-            None
-        } else if epoch >= self.fulu_fork_epoch {
-            Some(ForkName::Fulu)
-        } else if epoch >= self.electra_fork_epoch {
-            Some(ForkName::Electra)
-        } else {
-            None
+            return None;
+        }
+        ForkName::ALL.into_iter().rev().find(|fork| epoch >= self.fork_epoch(*fork))
+    }
+
+    /// When `fork` begins; the far future if it is not planned.
+    pub fn fork_epoch(&self, fork: ForkName) -> Epoch {
+        match fork {
+            ForkName::Phase0 => GENESIS_EPOCH,
+            ForkName::Altair => self.altair_fork_epoch,
+            ForkName::Bellatrix => self.bellatrix_fork_epoch,
+            ForkName::Capella => self.capella_fork_epoch,
+            ForkName::Deneb => self.deneb_fork_epoch,
+            ForkName::Electra => self.electra_fork_epoch,
+            ForkName::Fulu => self.fulu_fork_epoch,
+        }
+    }
+
+    /// The same network, in `fork` from its first epoch on and in no later one: for devnets and tests.
+    pub fn in_fork_from_genesis(self, fork: ForkName) -> Config {
+        self.with_fork_at(fork, GENESIS_EPOCH)
+    }
+
+    /// The same network, in the fork before `fork` from its first epoch on, and in `fork` from `epoch` on.
+    pub fn with_fork_at(mut self, fork: ForkName, epoch: Epoch) -> Config {
+        let epoch_of = |other: ForkName| match other.cmp(&fork) {
+            Ordering::Less => GENESIS_EPOCH,
+            Ordering::Equal => epoch,
+            Ordering::Greater => FAR_FUTURE_EPOCH,
+        };
+        self.altair_fork_epoch = epoch_of(ForkName::Altair);
+        self.bellatrix_fork_epoch = epoch_of(ForkName::Bellatrix);
+        self.capella_fork_epoch = epoch_of(ForkName::Capella);
+        self.deneb_fork_epoch = epoch_of(ForkName::Deneb);
+        self.electra_fork_epoch = epoch_of(ForkName::Electra);
+        self.fulu_fork_epoch = epoch_of(ForkName::Fulu);
+        self
+    }
+
+    /// The version that names `fork` on this network.
+    pub fn version_of(&self, fork: ForkName) -> Version {
+        match fork {
+            ForkName::Phase0 => self.genesis_fork_version,
+            ForkName::Altair => self.altair_fork_version,
+            ForkName::Bellatrix => self.bellatrix_fork_version,
+            ForkName::Capella => self.capella_fork_version,
+            ForkName::Deneb => self.deneb_fork_version,
+            ForkName::Electra => self.electra_fork_version,
+            ForkName::Fulu => self.fulu_fork_version,
         }
     }
 
     /// The version of the fork that `epoch` is in. Spec: `compute_fork_version`.
     pub fn fork_version(&self, epoch: Epoch) -> Version {
-        let versions = [
-            (self.gloas_fork_epoch, self.gloas_fork_version),
-            (self.fulu_fork_epoch, self.fulu_fork_version),
-            (self.electra_fork_epoch, self.electra_fork_version),
-            (self.deneb_fork_epoch, self.deneb_fork_version),
-            (self.capella_fork_epoch, self.capella_fork_version),
-            (self.bellatrix_fork_epoch, self.bellatrix_fork_version),
-            (self.altair_fork_epoch, self.altair_fork_version),
-        ];
-        let found = versions.into_iter().find(|(from, _)| epoch >= *from);
-        found.map_or(self.genesis_fork_version, |(_, version)| version)
+        self.fork_name(epoch).map_or(self.gloas_fork_version, |fork| self.version_of(fork))
     }
 
     /// How many blobs a block of `epoch` may have, and since when.
@@ -251,11 +292,13 @@ impl Config {
         })
     }
 
-    /// Blobs that a block of `epoch` may have at most, Electra's rule or Fulu's.
+    /// Blobs that a block of `epoch` may have at most, by the rule of its fork.
     pub fn max_blobs(&self, epoch: Epoch) -> u64 {
         match self.fork_name(epoch) {
-            Some(ForkName::Fulu) => self.get_blob_parameters(epoch).max_blobs_per_block,
-            _ => self.max_blobs_per_block_electra,
+            Some(fork) if fork < ForkName::Deneb => 0,
+            Some(ForkName::Deneb) => self.max_blobs_per_block,
+            Some(ForkName::Electra) => self.max_blobs_per_block_electra,
+            _ => self.get_blob_parameters(epoch).max_blobs_per_block,
         }
     }
 
@@ -273,6 +316,7 @@ impl Default for Config {
             preset_base: PRESET_BASE.into(),
             config_name: "mainnet".into(),
             min_genesis_time: 1_606_824_000,
+            min_genesis_active_validator_count: 16_384,
             genesis_delay: 604_800,
             genesis_fork_version: Version::new([0, 0, 0, 0]),
             altair_fork_version: Version::new([1, 0, 0, 0]),
@@ -289,6 +333,9 @@ impl Default for Config {
             fulu_fork_epoch: 411_392,
             gloas_fork_version: Version::new([7, 0, 0, 0]),
             gloas_fork_epoch: FAR_FUTURE_EPOCH,
+            terminal_total_difficulty: U256::from(58_750_000_000_000_000_000_000_u128),
+            terminal_block_hash: Hash256::ZERO,
+            terminal_block_hash_activation_epoch: FAR_FUTURE_EPOCH,
             slot_duration_ms: 12_000,
             seconds_per_slot: None,
             min_validator_withdrawability_delay: 256,
@@ -343,6 +390,12 @@ impl Default for Config {
 fn hex<'de, D: Deserializer<'de>, const N: usize, T: From<FixedBytes<N>>>(deserializer: D) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
     FixedBytes::from_str(&text).map(T::from).map_err(|error| D::Error::custom(format!("{text}: {error}")))
+}
+
+/// A decimal number of up to 256 bits, quoted or not. (YAML takes one of over 64 bits for a float.)
+fn big_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<U256, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    U256::from_str(&text).map_err(|error| D::Error::custom(format!("{text}: {error}")))
 }
 
 /// A number, quoted or not.

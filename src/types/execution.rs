@@ -31,7 +31,7 @@ pub struct Withdrawal {
 }
 
 /// A block of the execution layer.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TreeHash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, TreeHash, Serialize, Deserialize)]
 pub struct ExecutionPayload {
     /// Parent hash.
     pub parent_hash: Hash256,

@@ -46,6 +46,11 @@ pub struct BeaconState {
     pub randao_mixes: Column<Hash256>,
     /// `EPOCHS_PER_SLASHINGS_VECTOR` sums in Gwei.
     pub slashings: Column<Gwei>,
+    /// Phase 0 only.
+    pub previous_epoch_attestations: PendingAttestations,
+    /// Phase 0 only.
+    pub current_epoch_attestations: PendingAttestations,
+    // Altair.
     pub previous_epoch_participation: Column<ParticipationFlags>,
     pub current_epoch_participation: Column<ParticipationFlags>,
     pub justification_bits: JustificationBits,
@@ -55,7 +60,9 @@ pub struct BeaconState {
     pub inactivity_scores: Column<u64>,
     pub current_sync_committee: Hashed<SyncCommittee>,
     pub next_sync_committee: Hashed<SyncCommittee>,
+    // Bellatrix.
     pub latest_execution_payload_header: ExecutionPayloadHeader,
+    // Capella.
     pub next_withdrawal_index: u64,
     pub next_withdrawal_validator_index: ValidatorIndex,
     pub historical_summaries: Column<HistoricalSummary>,

@@ -18,7 +18,7 @@ pub struct SyncCommittee {
 }
 
 /// Who of the committee signed the previous block's root.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TreeHash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, TreeHash, Serialize, Deserialize)]
 pub struct SyncAggregate {
     /// Sync committee bits.
     pub sync_committee_bits: BitVector<preset::SyncCommitteeSize>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use ssz::{Decode, Encode};
+use ssz::Encode;
 
 use crate::types::*;
 
@@ -103,11 +103,16 @@ impl BeaconClient {
     }
 
     /// A block to sign.
-    pub fn produce_block(&self, slot: Slot, randao_reveal: &BLSSignature) -> Result<BeaconBlock, BeaconError> {
+    pub fn produce_block(
+        &self,
+        slot: Slot,
+        randao_reveal: &BLSSignature,
+        fork: ForkName,
+    ) -> Result<BeaconBlock, BeaconError> {
         let path = format!("/eth/v3/validator/blocks/{slot}?randao_reveal={randao_reveal}");
         let bytes = self.get_ssz(&path)?;
         // Since Deneb the answer is the block with its blobs' proofs and the blobs: here, without blobs, two empty lists.
-        BlockContents::from_ssz_bytes(&bytes)
+        BlockContents::from_ssz_bytes(fork, &bytes)
             .map(|contents| contents.block)
             .map_err(|error| BeaconError { path, reason: format!("not a block: {error:?}") })
     }

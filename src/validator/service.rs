@@ -106,7 +106,7 @@ impl Client {
         let Some(key) = duties.proposers.get(&slot).and_then(|proposer| self.keys.secret(*proposer)) else {
             return Ok(());
         };
-        let message = self.beacon.produce_block(slot, &self.signer.randao_reveal(key, slot))?;
+        let message = self.beacon.produce_block(slot, &self.signer.randao_reveal(key, slot), self.fork(slot))?;
         let signature = self.signer.sign(key, &message, crate::crypto::DOMAIN_BEACON_PROPOSER, slot);
         self.beacon.publish_block(SignedBeaconBlock { message, signature }, self.fork(slot))
     }

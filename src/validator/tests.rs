@@ -80,7 +80,7 @@ fn the_nodes_own_words_are_in_the_error() {
     let error = client.attestation_data(7).unwrap_err().to_string();
     assert!(error.contains("503") && error.contains("the node is syncing") && error.contains("slot=7"), "{error}");
     assert!(client.head_root().is_err());
-    let error = client.produce_block(7, &BLSSignature::ZERO).unwrap_err().to_string();
+    let error = client.produce_block(7, &BLSSignature::ZERO, ForkName::Fulu).unwrap_err().to_string();
     assert!(error.contains("not a block"), "{error}");
     server.join().unwrap();
     assert!(client.head_root().is_err(), "nobody is there any more");

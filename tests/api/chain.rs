@@ -23,7 +23,7 @@ fn the_genesis_block_is_found_by_every_name() {
         assert_eq!(header["data"]["root"], root.to_string());
         let reply = node.get_as(&format!("/eth/v2/beacon/blocks/{id}"), SSZ);
         assert_eq!(reply.header("eth-consensus-version"), "fulu");
-        assert_eq!(SignedBeaconBlock::from_ssz_bytes(&reply.body).unwrap().root(), root);
+        assert_eq!(SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &reply.body).unwrap().root(), root);
     }
     let in_json = node.get("/eth/v2/beacon/blocks/head").json();
     assert_eq!(in_json["version"], "fulu");

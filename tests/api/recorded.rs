@@ -40,7 +40,7 @@ fn config() -> Config {
 fn blocks() -> BTreeMap<u64, SignedBeaconBlock> {
     let files = fs::read_dir(folder().join("blocks")).expect("the recorded blocks").map(|entry| entry.unwrap().path());
     let ssz = files.filter(|path| path.extension().is_some_and(|ending| ending == "ssz"));
-    ssz.map(|path| SignedBeaconBlock::from_ssz_bytes(&fs::read(path).unwrap()).unwrap())
+    ssz.map(|path| SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &fs::read(path).unwrap()).unwrap())
         .map(|block| (block.message.slot, block))
         .collect()
 }

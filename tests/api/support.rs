@@ -9,7 +9,7 @@ use hornero::{
         Capacities, ChainConfig, ChainHandle, ChainInputs, Clock, Start, network::NetworkCommand, pools::Pools,
         produce::Producer, start,
     },
-    db::{Database, DbConfig, Network},
+    db::{Database, DbConfig},
     engine::Engine,
     metrics,
     node::genesis::{devnet_config, interop_genesis},
@@ -71,13 +71,13 @@ impl Node {
     /// A chain from a checkpoint.
     pub fn start(config: Config, state: BeaconState, block: SignedBeaconBlock, clock: Clock, limits: Limits) -> Node {
         let dir = tempfile::tempdir().unwrap();
-        let network =
-            Network { genesis_validators_root: state.genesis_validators_root, config_name: config.config_name.clone() };
-        let (db, _) = Database::open(dir.path(), &DbConfig::new(network)).unwrap();
+        let config = Arc::new(config);
+        let db_config = DbConfig::new(state.genesis_validators_root, config.clone());
+        let (db, _) = Database::open(dir.path(), &db_config).unwrap();
         let (network_in, network) = async_channel::bounded(NETWORK_COMMANDS);
         let pools = Pools::default();
         let chain = start(ChainConfig {
-            config: Arc::new(config),
+            config,
             db,
             start: Start::Checkpoint { state: Box::new(state), block: Box::new(block) },
             clock: Some(clock.clone()),

@@ -50,7 +50,7 @@ fn signed_block(node: &Node) -> SignedBlockContents {
     assert_eq!(reply.header("content-type"), SSZ);
     assert_eq!(reply.header("eth-execution-payload-blinded"), "false");
     assert_eq!(reply.header("eth-consensus-version"), "fulu");
-    let contents = BlockContents::from_ssz_bytes(&reply.body).unwrap();
+    let contents = BlockContents::from_ssz_bytes(ForkName::Fulu, &reply.body).unwrap();
     let in_json = node.get_as(&path, JSON).json();
     assert_eq!(in_json["version"], "fulu");
     let same: BlockContents = serde_json::from_value(in_json["data"].clone()).unwrap();

@@ -7,7 +7,7 @@ use std::{
     sync::Mutex,
 };
 
-use hornero::types::{BeaconState, ForkName};
+use hornero::types::{BeaconState, ForkName, SignedBeaconBlock};
 use serde::de::DeserializeOwned;
 use ssz::Decode;
 
@@ -92,6 +92,17 @@ impl Case {
     /// `<name>.ssz_snappy`, decoded.
     pub fn ssz<T: Decode>(&self, name: &str) -> Result<T, String> {
         T::from_ssz_bytes(&self.ssz_bytes(name)?).map_err(|error| format!("{name}: {error:?}"))
+    }
+
+    /// The block in `<name>.ssz_snappy`, in the case's fork.
+    pub fn block(&self, name: &str) -> Result<SignedBeaconBlock, String> {
+        self.block_of(self.fork()?, name)
+    }
+
+    /// The block in `<name>.ssz_snappy`, in another fork.
+    pub fn block_of(&self, fork: ForkName, name: &str) -> Result<SignedBeaconBlock, String> {
+        let bytes = self.ssz_bytes(name)?;
+        SignedBeaconBlock::from_ssz_bytes(fork, &bytes).map_err(|error| format!("{name}: {error:?}"))
     }
 
     /// `<name>.yaml`, parsed.

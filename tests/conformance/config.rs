@@ -1,8 +1,8 @@
 //! The configuration that a case was made with.
 
 use hornero::types::{
-    Config,
-    preset::{FAR_FUTURE_EPOCH, PRESET_BASE},
+    Config, ForkName,
+    preset::{FAR_FUTURE_EPOCH, GENESIS_EPOCH, PRESET_BASE},
 };
 
 use super::case::Case;
@@ -14,6 +14,8 @@ CONFIG_NAME: minimal
 MIN_GENESIS_TIME: 1578009600
 GENESIS_FORK_VERSION: 0x00000001
 GENESIS_DELAY: 300
+MIN_GENESIS_ACTIVE_VALIDATOR_COUNT: 64
+TERMINAL_TOTAL_DIFFICULTY: 115792089237316195423570985008687907853269984665640564039457584007913129638912
 ALTAIR_FORK_VERSION: 0x01000001
 BELLATRIX_FORK_VERSION: 0x02000001
 CAPELLA_FORK_VERSION: 0x03000001
@@ -36,12 +38,12 @@ BLOB_SCHEDULE: []
 
 /// The preset's configuration, in the case's fork from genesis on, or as the case's own `config.yaml` changes it.
 pub fn of(case: &Case) -> Result<Config, String> {
-    with_fulu_at(case, if case.fork == "electra" { FAR_FUTURE_EPOCH } else { 0 })
+    with_fork_at(case, case.fork()?, GENESIS_EPOCH)
 }
 
-/// The preset's configuration, in Electra from genesis on and in Fulu from `fulu_fork_epoch` on. A case that has its own
+/// The preset's configuration, in `fork` from `epoch` on and in the fork before it until then. A case that has its own
 /// `config.yaml` says there which forks come when.
-pub fn with_fulu_at(case: &Case, fulu_fork_epoch: u64) -> Result<Config, String> {
+pub fn with_fork_at(case: &Case, fork: ForkName, epoch: u64) -> Result<Config, String> {
     let preset = match PRESET_BASE {
         "minimal" => MINIMAL,
         "mainnet" => "",
@@ -53,18 +55,8 @@ pub fn with_fulu_at(case: &Case, fulu_fork_epoch: u64) -> Result<Config, String>
         let text = merged(&format!("{preset}{unscheduled}"), &own);
         return Config::from_yaml(&text).map_err(|error| error.to_string());
     }
-    let mut config = Config::from_yaml(&merged(preset, "")).map_err(|error| error.to_string())?;
-    for epoch in [
-        &mut config.altair_fork_epoch,
-        &mut config.bellatrix_fork_epoch,
-        &mut config.capella_fork_epoch,
-        &mut config.deneb_fork_epoch,
-        &mut config.electra_fork_epoch,
-    ] {
-        *epoch = 0;
-    }
-    config.fulu_fork_epoch = fulu_fork_epoch;
-    Ok(config)
+    let config = Config::from_yaml(&merged(preset, "")).map_err(|error| error.to_string())?;
+    Ok(config.with_fork_at(fork, epoch))
 }
 
 /// All forks after genesis that a configuration may schedule.

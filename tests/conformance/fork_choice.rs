@@ -100,7 +100,8 @@ impl Node<'_> {
     fn new(case: &Case) -> Result<Node<'_>, String> {
         let config = Arc::new(config::of(case)?);
         let mut state = read(case, "anchor_state")?;
-        let block: BeaconBlock = case.ssz("anchor_block")?;
+        let bytes = case.ssz_bytes("anchor_block")?;
+        let block = BeaconBlock::from_ssz_bytes(case.fork()?, &bytes).map_err(|error| format!("{error:?}"))?;
         if block.state_root != state.hash_tree_root() {
             return Err("the anchor's state root differs from ours".into());
         }
@@ -118,7 +119,7 @@ impl Node<'_> {
                 Ok(())
             }
             Step { block: Some(name), columns, .. } => {
-                let block = self.case.ssz(&name)?;
+                let block = self.case.block(&name)?;
                 let columns = columns.map(|names| names.iter().map(|name| self.case.ssz(name)).collect());
                 self.on_block(&block, columns.transpose()?, valid)
             }

@@ -55,7 +55,8 @@ impl Run<'_> {
             "attestation" => self.signed("attestation", process_attestation),
             "attester_slashing" => self.signed("attester_slashing", process_attester_slashing),
             "block_header" => {
-                let block: BeaconBlock = self.case.ssz("block")?;
+                let bytes = self.case.ssz_bytes("block")?;
+                let block = BeaconBlock::from_ssz_bytes(self.case.fork()?, &bytes).map_err(|e| format!("{e:?}"))?;
                 Ok(process_block_header(&mut self.state, &block.header()))
             }
             "bls_to_execution_change" => self.signed("address_change", process_bls_to_execution_change),
@@ -85,7 +86,8 @@ impl Run<'_> {
 
     /// The execution client's verdict is heeded by whoever calls the transition: here, by us.
     fn execution_payload(&mut self) -> Outcome {
-        let body: BeaconBlockBody = self.case.ssz("body")?;
+        let bytes = self.case.ssz_bytes("body")?;
+        let body = BeaconBlockBody::from_ssz_bytes(self.case.fork()?, &bytes).map_err(|e| format!("{e:?}"))?;
         let Execution { execution_valid } = self.case.yaml("execution")?;
         let result = process_execution_payload(&mut self.state, &body, &self.ctx);
         let verdict = ensure(execution_valid, "execution payload", "the execution client must find it valid");

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use hornero::types::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_yaml_ng::Value;
-use ssz::{Decode, Encode};
+use ssz::{Decode, DecodeError, Encode};
 use tree_hash::TreeHash;
 
 use super::{case::Case, state_text};
@@ -17,14 +17,18 @@ struct Roots {
 }
 
 pub fn run(case: &Case) -> Result<(), String> {
+    let fork = case.fork()?;
+    if let Some(check) = earlier(fork, &case.handler) {
+        return check(case);
+    }
     match case.handler.as_str() {
         "AggregateAndProof" => check::<AggregateAndProof>(case),
         "Attestation" => check::<Attestation>(case),
         "AttestationData" => check::<AttestationData>(case),
         "AttesterSlashing" => check::<AttesterSlashing>(case),
         "BLSToExecutionChange" => check::<BLSToExecutionChange>(case),
-        "BeaconBlock" => check::<BeaconBlock>(case),
-        "BeaconBlockBody" => check::<BeaconBlockBody>(case),
+        "BeaconBlock" => check_with(case, |bytes| BeaconBlock::from_ssz_bytes(fork, bytes)),
+        "BeaconBlockBody" => check_with(case, |bytes| BeaconBlockBody::from_ssz_bytes(fork, bytes)),
         "BeaconBlockHeader" => check::<BeaconBlockHeader>(case),
         "BeaconState" => check_state(case),
         "Checkpoint" => check::<Checkpoint>(case),
@@ -43,6 +47,7 @@ pub fn run(case: &Case) -> Result<(), String> {
         "ExecutionRequests" => check::<ExecutionRequests>(case),
         "Fork" => check::<Fork>(case),
         "ForkData" => check::<ForkData>(case),
+        "HistoricalBatch" => check::<HistoricalBatch>(case),
         "HistoricalSummary" => check::<HistoricalSummary>(case),
         "IndexedAttestation" => check::<IndexedAttestation>(case),
         "LightClientBootstrap" => check::<LightClientBootstrap>(case),
@@ -55,6 +60,7 @@ pub fn run(case: &Case) -> Result<(), String> {
         "PartialDataColumnHeader" => check::<PartialDataColumnHeader>(case),
         "PartialDataColumnPartsMetadata" => check::<PartialDataColumnPartsMetadata>(case),
         "PartialDataColumnSidecar" => check::<PartialDataColumnSidecar>(case),
+        "PendingAttestation" => check::<PendingAttestation>(case),
         "PendingConsolidation" => check::<PendingConsolidation>(case),
         "PendingDeposit" => check::<PendingDeposit>(case),
         "PendingPartialWithdrawal" => check::<PendingPartialWithdrawal>(case),
@@ -62,7 +68,7 @@ pub fn run(case: &Case) -> Result<(), String> {
         "ProposerSlashing" => check::<ProposerSlashing>(case),
         "SignedAggregateAndProof" => check::<SignedAggregateAndProof>(case),
         "SignedBLSToExecutionChange" => check::<SignedBLSToExecutionChange>(case),
-        "SignedBeaconBlock" => check::<SignedBeaconBlock>(case),
+        "SignedBeaconBlock" => check_with(case, |bytes| SignedBeaconBlock::from_ssz_bytes(fork, bytes)),
         "SignedBeaconBlockHeader" => check::<SignedBeaconBlockHeader>(case),
         "SignedContributionAndProof" => check::<SignedContributionAndProof>(case),
         "SignedVoluntaryExit" => check::<SignedVoluntaryExit>(case),
@@ -81,13 +87,42 @@ pub fn run(case: &Case) -> Result<(), String> {
     }
 }
 
+/// The check of a type that had another shape in `fork`.
+fn earlier(fork: ForkName, name: &str) -> Option<fn(&Case) -> Result<(), String>> {
+    if fork < ForkName::Electra {
+        match name {
+            "AggregateAndProof" => return Some(check::<AggregateAndProofPhase0>),
+            "Attestation" => return Some(check::<AttestationPhase0>),
+            "AttesterSlashing" => return Some(check::<AttesterSlashingPhase0>),
+            "IndexedAttestation" => return Some(check::<IndexedAttestationPhase0>),
+            "SignedAggregateAndProof" => return Some(check::<SignedAggregateAndProofPhase0>),
+            _ => {}
+        }
+    }
+    match (fork, name) {
+        (ForkName::Bellatrix, "ExecutionPayload") => Some(check::<ExecutionPayloadBellatrix>),
+        (ForkName::Capella, "ExecutionPayload") => Some(check::<ExecutionPayloadCapella>),
+        (ForkName::Bellatrix, "ExecutionPayloadHeader") => Some(check::<ExecutionPayloadHeaderBellatrix>),
+        (ForkName::Capella, "ExecutionPayloadHeader") => Some(check::<ExecutionPayloadHeaderCapella>),
+        _ => None,
+    }
+}
+
 /// Binary both ways, root, text both ways.
 fn check<T>(case: &Case) -> Result<(), String>
 where
     T: Decode + Encode + TreeHash + Serialize + DeserializeOwned + PartialEq + Debug,
 {
+    check_with(case, T::from_ssz_bytes)
+}
+
+/// As [`check`], for a type that needs to be told its fork.
+fn check_with<T>(case: &Case, decode: impl Fn(&[u8]) -> Result<T, DecodeError>) -> Result<(), String>
+where
+    T: Encode + TreeHash + Serialize + DeserializeOwned + PartialEq + Debug,
+{
     let bytes = case.ssz_bytes("serialized")?;
-    let value = T::from_ssz_bytes(&bytes).map_err(|error| format!("{error:?}"))?;
+    let value = decode(&bytes).map_err(|error| format!("{error:?}"))?;
     if value.as_ssz_bytes() != bytes {
         return Err("encodes to other bytes".into());
     }

@@ -7,11 +7,11 @@ use hornero::types;
 #[path = "../../src/db/sample.rs"]
 mod sample;
 
-use std::{env, fs, path::Path, time::Instant};
+use std::{env, fs, path::Path, sync::Arc, time::Instant};
 
 use hornero::{
-    db::{Database, DbConfig, DbError, Network},
-    types::Hash256,
+    db::{Database, DbConfig, DbError},
+    types::{Config, ForkName, Hash256},
 };
 
 const BLOCKS: u64 = 1_000;
@@ -20,7 +20,7 @@ const BLOCK_BYTES: usize = 100_000;
 fn main() -> Result<(), DbError> {
     let dir = env::args().nth(1).expect("a directory on the disk to measure");
     let group: u64 = env::args().nth(2).map_or(1, |n| n.parse().expect("a number"));
-    let config = DbConfig::new(Network { genesis_validators_root: Hash256::ZERO, config_name: "figures".to_owned() });
+    let config = DbConfig::new(Hash256::ZERO, Arc::new(Config::default().in_fork_from_genesis(ForkName::Fulu)));
     let before = (number("status", "VmRSS:"), number("io", "write_bytes:"));
 
     let (db, _) = Database::open(Path::new(&dir), &config)?;

@@ -42,7 +42,7 @@ pub fn state(name: &str) -> BeaconState {
 
 /// The block of a slot.
 pub fn block(slot: Slot) -> SignedBeaconBlock {
-    SignedBeaconBlock::from_ssz_bytes(&read(&format!("blocks/{slot}.ssz"))).expect("a block")
+    SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &read(&format!("blocks/{slot}.ssz"))).expect("a block")
 }
 
 /// The root that the other client gave the block of a slot.

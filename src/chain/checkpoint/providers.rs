@@ -11,7 +11,7 @@ use super::{
     progress::Counted,
     read_block, read_state,
 };
-use crate::types::{BeaconState, Hash256, Slot};
+use crate::types::{BeaconState, Config, Hash256, SignedBeaconBlock, Slot};
 
 /// Longest JSON answer that is read here: a root and a few flags.
 const MAX_JSON_BYTES: u64 = 64 << 10;
@@ -73,7 +73,7 @@ fn fetch_from(
             got: root,
         });
     }
-    let block = fetch_block(client, url, root)?;
+    let block = fetch_block(client, url, root, expected.config)?;
     if state.slot != state.latest_block_header.slot {
         // The epoch's first slot was empty and the provider gave the state at the epoch's start: take the block's own.
         let by_root = format!("{:?}", block.message.state_root);
@@ -101,13 +101,18 @@ fn fetch_state(
     read_state(BufReader::with_capacity(READ_BUFFER, counted), expected)
 }
 
-fn fetch_block(client: &Client, url: &str, root: Hash256) -> Result<crate::types::SignedBeaconBlock, CheckpointError> {
+fn fetch_block(
+    client: &Client,
+    url: &str,
+    root: Hash256,
+    config: &Config,
+) -> Result<SignedBeaconBlock, CheckpointError> {
     let address = format!("{}/eth/v2/beacon/blocks/{root:?}", url.trim_end_matches('/'));
     let mut body = client.get_ssz(&address, MAX_BLOCK_BYTES)?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut body.reader, &mut bytes)
         .map_err(|error| HttpError::Transport { url: address, reason: error.to_string() })?;
-    read_block(&bytes)
+    read_block(&bytes, config)
 }
 
 /// Asks another provider which block it has at the checkpoint's slot.

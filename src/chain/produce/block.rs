@@ -1,7 +1,6 @@
 //! Making a block: pure, on a state at the block's slot.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/validator.md#block-proposal>
 
-use ssz_types::VariableList;
 use tree_hash::TreeHash as _;
 
 use super::{ProduceError, ProducedBlock};
@@ -72,16 +71,10 @@ fn body(
         // Deposits come through the execution layer; the old vote on its deposit contract stays as it is.
         eth1_data: state.eth1_data,
         graffiti: inputs.graffiti,
-        proposer_slashings: VariableList::default(),
-        attester_slashings: VariableList::default(),
-        attestations: VariableList::new(attestations).expect("no more are chosen than a block may have"),
-        deposits: VariableList::default(),
-        voluntary_exits: VariableList::default(),
+        attestations,
         sync_aggregate: pooled.map_or_else(empty_sync_aggregate, |pooled| pooled.sync_aggregate.clone()),
         execution_payload,
-        bls_to_execution_changes: VariableList::default(),
-        blob_kzg_commitments: VariableList::default(),
-        execution_requests: ExecutionRequests::default(),
+        ..BeaconBlockBody::empty(state.fork_name)
     })
 }
 

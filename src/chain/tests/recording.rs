@@ -4,7 +4,6 @@ use std::{fs, path::Path, sync::Arc};
 
 use alloy_primitives::{U256, uint};
 use ethereum_hashing::hash_fixed;
-use ssz::Decode as _;
 
 use crate::{
     crypto::SecretKey,
@@ -38,7 +37,7 @@ pub fn anchor_state() -> BeaconState {
 
 /// The block of a slot.
 pub fn block(slot: Slot) -> Arc<SignedBeaconBlock> {
-    Arc::new(SignedBeaconBlock::from_ssz_bytes(&read(&format!("blocks/{slot}.ssz"))).unwrap())
+    Arc::new(SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &read(&format!("blocks/{slot}.ssz"))).unwrap())
 }
 
 /// Its root.

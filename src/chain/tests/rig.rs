@@ -21,7 +21,7 @@ use crate::{
         *,
     },
     crypto::{DOMAIN_BEACON_PROPOSER, compute_domain, compute_signing_root},
-    db::{Database, DbConfig, Network},
+    db::{Database, DbConfig},
     types::{Hash256, Slot, compute_epoch_at_slot},
 };
 
@@ -78,9 +78,8 @@ pub fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
 }
 
 pub fn open_db(path: &Path) -> Database {
-    let network =
-        Network { genesis_validators_root: anchor_state().genesis_validators_root, config_name: "test".into() };
-    Database::open(path, &DbConfig::new(network)).unwrap().0
+    let config = DbConfig::new(anchor_state().genesis_validators_root, Arc::new(config()));
+    Database::open(path, &config).unwrap().0
 }
 
 /// One second into a slot.

@@ -114,7 +114,7 @@ fn ask(rig: &Rig, kind: RequestKind) -> (Vec<Slot>, Option<ResponseChunk>) {
         while let Ok(chunk) = answer.recv().await {
             let ResponseChunk::Block { fork_digest, ssz } = chunk else { return (slots, Some(chunk)) };
             assert_eq!(fork_digest, digest);
-            let block: SignedBeaconBlock = ssz::Decode::from_ssz_bytes(&ssz).unwrap();
+            let block = SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &ssz).unwrap();
             assert_eq!(block, *super::recording::block(block.message.slot));
             slots.push(block.message.slot);
         }

@@ -38,7 +38,7 @@ impl Service {
     }
 
     fn on_block(&mut self, id: MessageId, peer: PeerId, ssz: &[u8]) {
-        let Ok(block) = SignedBeaconBlock::from_ssz_bytes(ssz) else {
+        let Ok(block) = SignedBeaconBlock::from_ssz_bytes(self.forks.current_name, ssz) else {
             return self.on_malformed(Topic::BeaconBlock, &id, peer);
         };
         let message = GossipBlock { id, peer, block: Arc::new(block), received_at: SystemTime::now() };

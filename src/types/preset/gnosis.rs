@@ -85,3 +85,5 @@ pub type SyncSubcommitteeSize = t::U128;
 pub type MaxCommitteesPerSlot = t::U64;
 pub type MaxAttestersPerSlot = t::U131072;
 pub type MaxWithdrawalsPerPayload = t::U8;
+pub type MaxPendingAttestations = t::U2048;
+pub type SlotsPerHistoricalRoot = t::U8192;

@@ -84,3 +84,5 @@ pub type SyncSubcommitteeSize = t::U128;
 pub type MaxCommitteesPerSlot = t::U64;
 pub type MaxAttestersPerSlot = t::U131072;
 pub type MaxWithdrawalsPerPayload = t::U16;
+pub type MaxPendingAttestations = t::U4096;
+pub type SlotsPerHistoricalRoot = t::U8192;

@@ -84,3 +84,5 @@ pub type SyncSubcommitteeSize = t::U8;
 pub type MaxCommitteesPerSlot = t::U4;
 pub type MaxAttestersPerSlot = t::U8192;
 pub type MaxWithdrawalsPerPayload = t::U4;
+pub type MaxPendingAttestations = t::U1024;
+pub type SlotsPerHistoricalRoot = t::U64;

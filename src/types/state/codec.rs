@@ -15,6 +15,9 @@ use crate::{
 const OFFSET: usize = 4;
 /// Longest encoding of a payload header: its fixed part and 32 bytes of extra data.
 const MAX_PAYLOAD_HEADER_LEN: u64 = 584 + 32;
+/// Longest encoding of an epoch's pending attestations: of each an offset, 148 bytes and the bits of a full committee.
+const MAX_PENDING_ATTESTATIONS_LEN: u64 =
+    MAX_ATTESTATIONS * SLOTS_PER_EPOCH * (4 + 148 + MAX_VALIDATORS_PER_COMMITTEE as u64 / 8 + 1);
 
 /// Why bytes are not a state.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +162,13 @@ impl BeaconState {
             }
             Field::NextSyncCommittee => self.next_sync_committee = Hashed::new(SyncCommittee::from_ssz_bytes(bytes)?),
             Field::LatestExecutionPayloadHeader => {
-                self.latest_execution_payload_header = ExecutionPayloadHeader::from_ssz_bytes(bytes)?;
+                self.latest_execution_payload_header = ExecutionPayloadHeader::decode_as(self.fork_name, bytes)?;
+            }
+            Field::PreviousEpochAttestations => {
+                self.previous_epoch_attestations = PendingAttestations::from_ssz_bytes(bytes)?;
+            }
+            Field::CurrentEpochAttestations => {
+                self.current_epoch_attestations = PendingAttestations::from_ssz_bytes(bytes)?;
             }
             Field::NextWithdrawalIndex => self.next_withdrawal_index = u64::from_ssz_bytes(bytes)?,
             Field::NextWithdrawalValidatorIndex => self.next_withdrawal_validator_index = u64::from_ssz_bytes(bytes)?,
@@ -199,16 +208,34 @@ impl BeaconState {
             Field::PendingConsolidations => {
                 self.pending_consolidations = list(field, source, bytes, PENDING_CONSOLIDATIONS_LIMIT)?;
             }
-            Field::LatestExecutionPayloadHeader => {
-                let len = bytes.unwrap_or(MAX_PAYLOAD_HEADER_LEN);
-                if len > MAX_PAYLOAD_HEADER_LEN {
-                    return Err(StateError::field(field, format!("{len} bytes, more than {MAX_PAYLOAD_HEADER_LEN}")));
-                }
-                self.read_fixed(field, len as usize, source)?;
+            Field::PreviousEpochAttestations | Field::CurrentEpochAttestations => {
+                self.read_small(field, source, bytes, MAX_PENDING_ATTESTATIONS_LEN)?;
             }
+            Field::LatestExecutionPayloadHeader => self.read_small(field, source, bytes, MAX_PAYLOAD_HEADER_LEN)?,
             _ => unreachable!("{field:?} has a fixed length"),
         }
         Ok(())
+    }
+
+    /// Reads a field that is decoded in one piece of at most `limit` bytes. The last field of a state has no length: it goes
+    /// on to the end of the source.
+    fn read_small(
+        &mut self,
+        field: Field,
+        source: &mut impl Read,
+        bytes: Option<u64>,
+        limit: u64,
+    ) -> Result<(), StateError> {
+        let wanted = bytes.unwrap_or(limit);
+        if wanted > limit {
+            return Err(StateError::field(field, format!("{wanted} bytes, more than {limit}")));
+        }
+        let mut piece = Vec::new();
+        source.take(wanted).read_to_end(&mut piece).map_err(|source| StateError::Io { field, source })?;
+        if bytes.is_some_and(|bytes| bytes != piece.len() as u64) {
+            return Err(StateError::Io { field, source: io::ErrorKind::UnexpectedEof.into() });
+        }
+        self.decode_small(field, &piece).map_err(|error| StateError::field(field, format!("{error:?}")))
     }
 
     fn variable_len(&self, field: Field) -> usize {
@@ -220,11 +247,13 @@ impl BeaconState {
             Field::PreviousEpochParticipation => self.previous_epoch_participation.ssz_len(),
             Field::CurrentEpochParticipation => self.current_epoch_participation.ssz_len(),
             Field::InactivityScores => self.inactivity_scores.ssz_len(),
-            Field::LatestExecutionPayloadHeader => self.latest_execution_payload_header.ssz_bytes_len(),
+            Field::LatestExecutionPayloadHeader => self.latest_execution_payload_header.encode_as(self.fork_name).len(),
             Field::HistoricalSummaries => self.historical_summaries.ssz_len(),
             Field::PendingDeposits => self.pending_deposits.ssz_len(),
             Field::PendingPartialWithdrawals => self.pending_partial_withdrawals.ssz_len(),
             Field::PendingConsolidations => self.pending_consolidations.ssz_len(),
+            Field::PreviousEpochAttestations => self.previous_epoch_attestations.ssz_bytes_len(),
+            Field::CurrentEpochAttestations => self.current_epoch_attestations.ssz_bytes_len(),
             _ => unreachable!("{field:?} has a fixed length"),
         }
     }
@@ -246,6 +275,8 @@ impl BeaconState {
             Field::Balances => self.balances.write_to(out),
             Field::RandaoMixes => self.randao_mixes.write_to(out),
             Field::Slashings => self.slashings.write_to(out),
+            Field::PreviousEpochAttestations => put(&self.previous_epoch_attestations, out),
+            Field::CurrentEpochAttestations => put(&self.current_epoch_attestations, out),
             Field::PreviousEpochParticipation => self.previous_epoch_participation.write_to(out),
             Field::CurrentEpochParticipation => self.current_epoch_participation.write_to(out),
             Field::JustificationBits => put(&self.justification_bits, out),
@@ -255,7 +286,9 @@ impl BeaconState {
             Field::InactivityScores => self.inactivity_scores.write_to(out),
             Field::CurrentSyncCommittee => put(&*self.current_sync_committee, out),
             Field::NextSyncCommittee => put(&*self.next_sync_committee, out),
-            Field::LatestExecutionPayloadHeader => put(&self.latest_execution_payload_header, out),
+            Field::LatestExecutionPayloadHeader => {
+                out.write_all(&self.latest_execution_payload_header.encode_as(self.fork_name))
+            }
             Field::NextWithdrawalIndex => put(&self.next_withdrawal_index, out),
             Field::NextWithdrawalValidatorIndex => put(&self.next_withdrawal_validator_index, out),
             Field::HistoricalSummaries => self.historical_summaries.write_to(out),
@@ -289,6 +322,8 @@ impl BeaconState {
             Field::Balances => self.balances.list_root(VALIDATOR_REGISTRY_LIMIT),
             Field::RandaoMixes => self.randao_mixes.vector_root(),
             Field::Slashings => self.slashings.vector_root(),
+            Field::PreviousEpochAttestations => self.previous_epoch_attestations.tree_hash_root(),
+            Field::CurrentEpochAttestations => self.current_epoch_attestations.tree_hash_root(),
             Field::PreviousEpochParticipation => self.previous_epoch_participation.list_root(VALIDATOR_REGISTRY_LIMIT),
             Field::CurrentEpochParticipation => self.current_epoch_participation.list_root(VALIDATOR_REGISTRY_LIMIT),
             Field::JustificationBits => self.justification_bits.tree_hash_root(),
@@ -298,7 +333,7 @@ impl BeaconState {
             Field::InactivityScores => self.inactivity_scores.list_root(VALIDATOR_REGISTRY_LIMIT),
             Field::CurrentSyncCommittee => self.current_sync_committee.root(),
             Field::NextSyncCommittee => self.next_sync_committee.root(),
-            Field::LatestExecutionPayloadHeader => self.latest_execution_payload_header.tree_hash_root(),
+            Field::LatestExecutionPayloadHeader => self.latest_execution_payload_header.root_as(self.fork_name),
             Field::NextWithdrawalIndex => self.next_withdrawal_index.tree_hash_root(),
             Field::NextWithdrawalValidatorIndex => self.next_withdrawal_validator_index.tree_hash_root(),
             Field::HistoricalSummaries => self.historical_summaries.list_root(HISTORICAL_ROOTS_LIMIT),
@@ -380,6 +415,8 @@ fn fixed_len_of(field: Field) -> Option<usize> {
         | Field::Eth1DataVotes
         | Field::Validators
         | Field::Balances
+        | Field::PreviousEpochAttestations
+        | Field::CurrentEpochAttestations
         | Field::PreviousEpochParticipation
         | Field::CurrentEpochParticipation
         | Field::InactivityScores

@@ -21,6 +21,8 @@ pub enum Field {
     Balances,
     RandaoMixes,
     Slashings,
+    PreviousEpochAttestations,
+    CurrentEpochAttestations,
     PreviousEpochParticipation,
     CurrentEpochParticipation,
     JustificationBits,
@@ -46,15 +48,43 @@ pub enum Field {
     ProposerLookahead,
 }
 
-/// The fields of `fork`'s state, in order.
+/// The fields of `fork`'s state, in order. Since Altair, forks only added fields at the end.
 pub fn fields(fork: ForkName) -> &'static [Field] {
     match fork {
-        ForkName::Electra => &ALL[..ALL.len() - 1],
-        ForkName::Fulu => &ALL,
+        ForkName::Phase0 => &PHASE0,
+        ForkName::Altair => &SINCE_ALTAIR[..24],
+        ForkName::Bellatrix => &SINCE_ALTAIR[..25],
+        ForkName::Capella | ForkName::Deneb => &SINCE_ALTAIR[..28],
+        ForkName::Electra => &SINCE_ALTAIR[..37],
+        ForkName::Fulu => &SINCE_ALTAIR,
     }
 }
 
-const ALL: [Field; 38] = [
+const PHASE0: [Field; 21] = [
+    Field::GenesisTime,
+    Field::GenesisValidatorsRoot,
+    Field::Slot,
+    Field::Fork,
+    Field::LatestBlockHeader,
+    Field::BlockRoots,
+    Field::StateRoots,
+    Field::HistoricalRoots,
+    Field::Eth1Data,
+    Field::Eth1DataVotes,
+    Field::Eth1DepositIndex,
+    Field::Validators,
+    Field::Balances,
+    Field::RandaoMixes,
+    Field::Slashings,
+    Field::PreviousEpochAttestations,
+    Field::CurrentEpochAttestations,
+    Field::JustificationBits,
+    Field::PreviousJustifiedCheckpoint,
+    Field::CurrentJustifiedCheckpoint,
+    Field::FinalizedCheckpoint,
+];
+
+const SINCE_ALTAIR: [Field; 38] = [
     Field::GenesisTime,
     Field::GenesisValidatorsRoot,
     Field::Slot,
