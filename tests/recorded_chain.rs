@@ -12,13 +12,13 @@ use hornero::{
     transition::{
         Checks, Context, SignatureCollector, TransitionError, process_block, process_slots, state_transition,
     },
-    types::{BeaconState, SignedBeaconBlock},
+    types::{BeaconState, ForkName, SignedBeaconBlock},
 };
 use recorded_chain::{
     crafted::{Crafted, KINDS},
     recording,
 };
-use ssz::{Decode, Encode};
+use ssz::Encode;
 
 #[test]
 fn the_recorded_chain_is_imported() {
@@ -104,7 +104,9 @@ fn no_block_makes_the_transition_panic() {
         for value in [0x00, 0xff, bytes[place] ^ 0x01, bytes[place] ^ 0x80] {
             let mut bytes = bytes.clone();
             bytes[place] = value;
-            match SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &bytes).map(|block| import_quickly(&parent, &block, &ctx)) {
+            match SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &bytes)
+                .map(|block| import_quickly(&parent, &block, &ctx))
+            {
                 Ok(Ok(())) => taken += 1,
                 Ok(Err(_)) => refused += 1,
                 Err(_) => {}

@@ -14,10 +14,7 @@ use ssz_types::{BitVector, VariableList};
 use tempfile::TempDir;
 
 use super::*;
-use crate::types::{
-    BeaconBlock, BeaconBlockBody, ExecutionPayload, ForkDigest, Hash256, SignedBeaconBlock,
-    Version,
-};
+use crate::types::{BeaconBlock, BeaconBlockBody, ExecutionPayload, ForkDigest, Hash256, SignedBeaconBlock, Version};
 
 /// Longer than anything here takes, on a loaded machine too.
 const PATIENCE: Duration = Duration::from_secs(20);

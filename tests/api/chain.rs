@@ -2,7 +2,6 @@
 
 use hornero::types::{BeaconState, ForkName, SignedBeaconBlock};
 use serde_json::{Value, json};
-use ssz::Decode;
 
 use super::support::{GENESIS_TIME, Node, VALIDATORS};
 

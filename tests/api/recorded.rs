@@ -7,7 +7,6 @@ use hornero::{
     types::{BeaconState, Config, ForkName, SignedBeaconBlock},
 };
 use serde_json::Value;
-use ssz::Decode;
 
 use super::support::Node;
 

@@ -4,7 +4,6 @@ use std::{fs, path::Path};
 
 use hornero::types::{BeaconState, Config, ForkName, Hash256, SignedBeaconBlock, Slot};
 use serde_json::Value;
-use ssz::Decode;
 
 /// The first block after the state that is called justified.
 pub const FIRST_SLOT: Slot = 249;
