@@ -6,6 +6,7 @@
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md>
 
 mod balances;
+mod fast_confirmation;
 mod head;
 mod import;
 mod node;
@@ -20,6 +21,7 @@ mod store;
 mod votes;
 
 pub use balances::Balances;
+pub use fast_confirmation::{FastConfirmation, HeadFacts, StaleFacts};
 pub use import::import_block;
 pub use node::{Node, PayloadStatus};
 pub use on_attestation::{OnAttestationError, equivocating_indices};

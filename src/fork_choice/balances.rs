@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::types::{BeaconState, Gwei, ValidatorIndex, preset::EFFECTIVE_BALANCE_INCREMENT};
+use crate::types::{
+    BeaconState, Gwei, ValidatorIndex,
+    preset::{EFFECTIVE_BALANCE_INCREMENT, SLOTS_PER_EPOCH},
+};
 
 /// Balances that are shared or not shared together: 2 KB.
 pub(super) const CHUNK: usize = 1024;
-/// Set for a validator that is active and not slashed: its vote has weight. Below it are whole increments, of which a
-/// validator has at most 2,048.
+/// Set for a validator that is active and not slashed: its vote has weight.
 const COUNTS: u16 = 1 << 15;
+/// Set for a validator that is active, slashed or not.
+const ACTIVE: u16 = 1 << 14;
+/// Below the two are whole increments, of which a validator has at most 2,048.
+const INCREMENTS: u16 = ACTIVE - 1;
 
 /// The effective balances of a checkpoint's state, in two bytes a validator. Equal chunks of several checkpoints are
 /// shared.
@@ -34,8 +40,10 @@ impl Balances {
     pub(super) fn collect(records: impl Iterator<Item = (Gwei, bool, bool)>) -> Balances {
         let (mut chunks, mut chunk, mut total) = (Vec::new(), Vec::with_capacity(CHUNK), 0);
         for (balance, is_active, is_slashed) in records {
-            let increments = (balance / EFFECTIVE_BALANCE_INCREMENT).min(u64::from(COUNTS - 1)) as u16;
-            chunk.push(if is_active && !is_slashed { increments | COUNTS } else { increments });
+            let increments = (balance / EFFECTIVE_BALANCE_INCREMENT).min(u64::from(INCREMENTS)) as u16;
+            let active = if is_active { ACTIVE } else { 0 };
+            let counts = if is_active && !is_slashed { COUNTS } else { 0 };
+            chunk.push(increments | active | counts);
             if is_active {
                 total += balance;
             }
@@ -60,12 +68,30 @@ impl Balances {
         self.entry(index).map_or(0, gwei)
     }
 
+    /// The effective balance in Gwei of an active validator, slashed or not; zero for all others.
+    pub fn active_balance(&self, index: ValidatorIndex) -> Gwei {
+        self.entry(index).filter(|entry| entry & ACTIVE != 0).map_or(0, gwei)
+    }
+
+    /// A percentage of the average weight of a slot's committees.
+    /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md#calculate_committee_fraction>
+    pub(super) fn calculate_committee_fraction(&self, committee_percent: u64) -> Gwei {
+        let committee_weight = self.total_active_balance / SLOTS_PER_EPOCH;
+        (u128::from(committee_weight) * u128::from(committee_percent) / 100) as Gwei
+    }
+
     /// The weights of all validators, in order.
     pub(super) fn weights(&self) -> impl Iterator<Item = Gwei> + '_ {
         self.chunks
             .iter()
             .flat_map(|chunk| chunk.iter())
             .map(|&entry| if entry & COUNTS != 0 { gwei(entry) } else { 0 })
+    }
+
+    /// The effective balances of all active validators, in no particular order.
+    pub(super) fn active_balances(&self) -> impl Iterator<Item = Gwei> + '_ {
+        let entries = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        entries.filter(|entry| **entry & (ACTIVE | COUNTS) != 0).map(|entry| gwei(*entry))
     }
 
     /// Uses the chunks of `other` wherever they are equal, so that both take little more memory than one.
@@ -84,5 +110,5 @@ impl Balances {
 }
 
 fn gwei(entry: u16) -> Gwei {
-    Gwei::from(entry & !COUNTS) * EFFECTIVE_BALANCE_INCREMENT
+    Gwei::from(entry & INCREMENTS) * EFFECTIVE_BALANCE_INCREMENT
 }

@@ -4,10 +4,7 @@
 //! along the tree, which is a few passes over the blocks since finality and none over validators.
 
 use super::{Node, PayloadStatus, Store};
-use crate::types::{
-    preset::{GENESIS_EPOCH, SLOTS_PER_EPOCH},
-    *,
-};
+use crate::types::{preset::GENESIS_EPOCH, *};
 
 impl Store {
     /// The root of the best block to build on and to attest to.
@@ -45,15 +42,22 @@ impl Store {
     /// payload has none, and gives none to its ancestors.
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md#get_attestation_score>
     pub(super) fn sum_up_weights(&mut self) {
-        for node in &mut self.nodes {
-            node.weight = if node.payload_status == PayloadStatus::Invalid { 0 } else { node.votes };
+        let weights = self.sum_up(self.nodes.iter().map(|node| node.votes).collect());
+        for (node, weight) in self.nodes.iter_mut().zip(weights) {
+            node.weight = weight;
         }
-        for at in (0..self.nodes.len()).rev() {
-            let Node { parent, weight, .. } = self.nodes[at];
-            if let Some(parent) = parent {
-                self.nodes[parent as usize].weight += weight;
+    }
+
+    /// From each node's own votes to those for it or a descendant.
+    pub(super) fn sum_up(&self, mut weights: Vec<Gwei>) -> Vec<Gwei> {
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            if node.payload_status == PayloadStatus::Invalid {
+                weights[at] = 0;
+            } else if let Some(parent) = node.parent {
+                weights[parent as usize] += weights[at];
             }
         }
+        weights
     }
 
     /// Whether each block has a leaf above it (or is one) that agrees with the store's checkpoints. What has an invalid
@@ -87,7 +91,7 @@ impl Store {
     }
 
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md#get_voting_source>
-    fn get_voting_source(&self, node: &Node) -> Checkpoint {
+    pub(super) fn get_voting_source(&self, node: &Node) -> Checkpoint {
         if self.get_current_store_epoch() > compute_epoch_at_slot(node.slot) {
             node.unrealized_justified_checkpoint
         } else {
@@ -124,12 +128,6 @@ impl Store {
 
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md#get_proposer_score>
     fn get_proposer_score(&self) -> Gwei {
-        self.calculate_committee_fraction(self.config.proposer_score_boost)
-    }
-
-    /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md#calculate_committee_fraction>
-    pub(super) fn calculate_committee_fraction(&self, committee_percent: u64) -> Gwei {
-        let committee_weight = self.balances.total_active_balance / SLOTS_PER_EPOCH;
-        (u128::from(committee_weight) * u128::from(committee_percent) / 100) as Gwei
+        self.balances.calculate_committee_fraction(self.config.proposer_score_boost)
     }
 }

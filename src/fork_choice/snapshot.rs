@@ -9,14 +9,15 @@ use ssz::{Decode, Encode};
 use ssz_derive::{Decode, Encode};
 
 use super::{
-    Balances, MAX_NODES, Node, PayloadStatus, Store,
+    Balances, FastConfirmation, MAX_NODES, Node, PayloadStatus, Store,
     balances::CHUNK,
+    fast_confirmation::Observed,
     votes::{MAX_VALIDATORS, NO_NODE, Votes},
 };
 use crate::types::*;
 
 /// Begins every snapshot; its last byte is the format's version.
-const MARK: &[u8; 8] = b"hrnr-fc\x01";
+const MARK: &[u8; 8] = b"hrnr-fc\x02";
 /// More than all coins of any network, in Gwei; keeps sums far from overflowing.
 const MAX_TOTAL_BALANCE: Gwei = 1 << 60;
 
@@ -49,6 +50,12 @@ struct Snapshot {
     chunks: Vec<Vec<u16>>,
     /// The first are those in use.
     balances: Vec<BalancesRecord>,
+    confirmed_root: Hash256,
+    previous_slot_head: Hash256,
+    current_slot_head: Hash256,
+    previous_epoch_observed_justified: BalancesRecord,
+    current_epoch_observed_justified: BalancesRecord,
+    previous_epoch_greatest_unrealized: BalancesRecord,
 }
 
 #[derive(Encode, Decode)]
@@ -70,6 +77,7 @@ struct NodeRecord {
 #[derive(Encode, Decode)]
 struct BalancesRecord {
     checkpoint: Checkpoint,
+    /// Zero if the balances are not known, which is less than any total.
     total_active_balance: Gwei,
     /// Positions in the snapshot's chunks.
     chunks: Vec<u32>,
@@ -81,12 +89,16 @@ impl Store {
         let mut chunks = ChunkTable::default();
         let in_use = (self.weighed_by, &self.balances);
         let others = self.checkpoint_balances.iter().map(|(checkpoint, balances)| (*checkpoint, balances));
-        let balances = [in_use].into_iter().chain(others).map(|(checkpoint, balances)| BalancesRecord {
-            checkpoint,
-            total_active_balance: balances.total_active_balance,
-            chunks: balances.chunks.iter().map(|chunk| chunks.place(chunk)).collect(),
-        });
-        let balances = balances.collect();
+        let balances = [in_use].into_iter().chain(others);
+        let balances = balances.map(|(checkpoint, balances)| chunks.record(checkpoint, balances)).collect();
+        let FastConfirmation {
+            confirmed_root,
+            previous_epoch_observed_justified,
+            current_epoch_observed_justified,
+            previous_epoch_greatest_unrealized,
+            previous_slot_head,
+            current_slot_head,
+        } = &self.fast_confirmation;
         let snapshot = Snapshot {
             time_ms: self.time_ms,
             genesis_time: self.genesis_time,
@@ -98,8 +110,14 @@ impl Store {
             nodes: self.nodes.iter().map(NodeRecord::of).collect(),
             vote_nodes: self.votes.nodes.clone(),
             vote_stamps: self.votes.stamps.clone(),
-            chunks: chunks.chunks,
             balances,
+            confirmed_root: *confirmed_root,
+            previous_slot_head: *previous_slot_head,
+            current_slot_head: *current_slot_head,
+            previous_epoch_observed_justified: chunks.observed(previous_epoch_observed_justified),
+            current_epoch_observed_justified: chunks.observed(current_epoch_observed_justified),
+            previous_epoch_greatest_unrealized: chunks.observed(previous_epoch_greatest_unrealized),
+            chunks: chunks.chunks,
         };
         let mut bytes = MARK.to_vec();
         snapshot.ssz_append(&mut bytes);
@@ -115,7 +133,8 @@ impl Store {
         let snapshot = Snapshot::from_ssz_bytes(body).map_err(|_| SnapshotError::Malformed)?;
         let nodes = read_nodes(&snapshot.nodes)?;
         let positions: HashMap<_, _> = nodes.iter().zip(0..).map(|(node, at)| (node.root, at)).collect();
-        let mut balances = read_balances(&snapshot)?;
+        let chunks: Vec<Arc<[u16]>> = snapshot.chunks.iter().map(|chunk| Arc::from(chunk.as_slice())).collect();
+        let mut balances = read_balances(&snapshot.balances, &chunks)?;
         let (weighed_by, in_use) = balances.pop_front().ok_or(SnapshotError::Inconsistent("it has no balances"))?;
         let anchors = [&snapshot.justified_checkpoint, &snapshot.finalized_checkpoint];
         if positions.len() != nodes.len() {
@@ -125,6 +144,7 @@ impl Store {
             return Err(SnapshotError::Inconsistent("it lacks the block of its own checkpoint"));
         }
         let mut store = Store {
+            fast_confirmation: read_fast_confirmation(&snapshot, &chunks)?,
             config,
             time_ms: snapshot.time_ms,
             genesis_time: snapshot.genesis_time,
@@ -158,6 +178,18 @@ impl ChunkTable {
             self.chunks.push(chunk.to_vec());
             self.chunks.len() as u32 - 1
         })
+    }
+
+    fn record(&mut self, checkpoint: Checkpoint, balances: &Balances) -> BalancesRecord {
+        BalancesRecord {
+            checkpoint,
+            total_active_balance: balances.total_active_balance,
+            chunks: balances.chunks.iter().map(|chunk| self.place(chunk)).collect(),
+        }
+    }
+
+    fn observed(&mut self, Observed { checkpoint, balances }: &Observed) -> BalancesRecord {
+        self.record(*checkpoint, balances.as_deref().unwrap_or(&Balances::default()))
     }
 }
 
@@ -239,22 +271,41 @@ fn read_votes(nodes: Vec<u32>, stamps: Vec<u32>, blocks: usize) -> Result<Votes,
 
 type AllBalances = std::collections::VecDeque<(Checkpoint, Arc<Balances>)>;
 
-fn read_balances(snapshot: &Snapshot) -> Result<AllBalances, SnapshotError> {
-    let wrong = SnapshotError::Inconsistent("its balances are not in order");
-    let chunks: Vec<Arc<[u16]>> = snapshot.chunks.iter().map(|chunk| Arc::from(chunk.as_slice())).collect();
-    let read = |record: &BalancesRecord| {
-        let shared = record.chunks.iter().map(|place| chunks.get(*place as usize).cloned());
+fn read_balances(records: &[BalancesRecord], chunks: &[Arc<[u16]>]) -> Result<AllBalances, SnapshotError> {
+    let read = |record: &BalancesRecord| Ok((record.checkpoint, Arc::new(record.read(chunks)?)));
+    records.iter().map(read).collect()
+}
+
+fn read_fast_confirmation(snapshot: &Snapshot, chunks: &[Arc<[u16]>]) -> Result<FastConfirmation, SnapshotError> {
+    let observed = |record: &BalancesRecord| {
+        let is_known = record.total_active_balance != 0;
+        let balances = if is_known { Some(Arc::new(record.read(chunks)?)) } else { None };
+        Ok(Observed { checkpoint: record.checkpoint, balances })
+    };
+    Ok(FastConfirmation {
+        confirmed_root: snapshot.confirmed_root,
+        previous_epoch_observed_justified: observed(&snapshot.previous_epoch_observed_justified)?,
+        current_epoch_observed_justified: observed(&snapshot.current_epoch_observed_justified)?,
+        previous_epoch_greatest_unrealized: observed(&snapshot.previous_epoch_greatest_unrealized)?,
+        previous_slot_head: snapshot.previous_slot_head,
+        current_slot_head: snapshot.current_slot_head,
+    })
+}
+
+impl BalancesRecord {
+    fn read(&self, chunks: &[Arc<[u16]>]) -> Result<Balances, SnapshotError> {
+        let wrong = SnapshotError::Inconsistent("its balances are not in order");
+        let shared = self.chunks.iter().map(|place| chunks.get(*place as usize).cloned());
         let chunks: Vec<_> = shared.collect::<Option<_>>().ok_or(wrong)?;
         let (last, full) = chunks.split_last().map_or((0, &chunks[..]), |(last, full)| (last.len(), full));
         if last > CHUNK || full.iter().any(|chunk| chunk.len() != CHUNK) || chunks.len() > MAX_VALIDATORS / CHUNK {
             return Err(wrong);
         }
-        let balances = Balances { chunks, total_active_balance: record.total_active_balance };
-        let sum: u128 = balances.weights().map(u128::from).sum();
+        let balances = Balances { chunks, total_active_balance: self.total_active_balance };
+        let sum: u128 = balances.active_balances().map(u128::from).sum();
         if balances.total_active_balance > MAX_TOTAL_BALANCE || sum > u128::from(balances.total_active_balance) {
             return Err(wrong);
         }
-        Ok((record.checkpoint, Arc::new(balances)))
-    };
-    snapshot.balances.iter().map(read).collect()
+        Ok(balances)
+    }
 }

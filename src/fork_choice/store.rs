@@ -8,7 +8,7 @@ use std::{
 use tree_hash::TreeHash;
 
 use super::{
-    Balances, Node, PayloadStatus,
+    Balances, FastConfirmation, Node, PayloadStatus,
     votes::{NO_NODE, Votes},
 };
 use crate::types::*;
@@ -42,6 +42,7 @@ pub struct Store {
     pub(super) weighed_by: Checkpoint,
     /// Balances of checkpoints that may become justified, oldest first.
     pub(super) checkpoint_balances: VecDeque<(Checkpoint, Arc<Balances>)>,
+    pub(super) fast_confirmation: FastConfirmation,
 }
 
 /// Why a store can't begin from an anchor.
@@ -96,6 +97,7 @@ impl Store {
             parent: None,
         };
         let since_genesis_ms = anchor_state.slot.saturating_mul(config.slot_duration_ms);
+        let balances = Arc::new(Balances::of_state(anchor_state));
         Ok(Store {
             time_ms: anchor_state.genesis_time.saturating_mul(1000).saturating_add(since_genesis_ms),
             genesis_time: anchor_state.genesis_time,
@@ -108,7 +110,8 @@ impl Store {
             positions: HashMap::from([(root, 0)]),
             nodes: vec![node],
             votes: Votes::new(anchor_state.validators.len()),
-            balances: Arc::new(Balances::of_state(anchor_state)),
+            fast_confirmation: FastConfirmation::new(checkpoint, Some(balances.clone())),
+            balances,
             weighed_by: checkpoint,
             checkpoint_balances: VecDeque::new(),
         })
@@ -261,14 +264,30 @@ impl Store {
 
     /// Sums up every node's direct votes anew. Walks all validators.
     pub(super) fn weigh_all_votes(&mut self) {
-        for node in &mut self.nodes {
-            node.votes = 0;
+        let votes = self.votes_weighed_by(&self.balances);
+        for (node, votes) in self.nodes.iter_mut().zip(votes) {
+            node.votes = votes;
         }
-        for (&node, weight) in self.votes.nodes.iter().zip(self.balances.weights()) {
+    }
+
+    /// The weight of the votes for exactly each node, by these balances. Walks all validators.
+    pub(super) fn votes_weighed_by(&self, balances: &Balances) -> Vec<Gwei> {
+        let mut votes = vec![0; self.nodes.len()];
+        for (&node, weight) in self.votes.nodes.iter().zip(balances.weights()) {
             if node != NO_NODE {
-                self.nodes[node as usize].votes += weight;
+                votes[node as usize] += weight;
             }
         }
+        votes
+    }
+
+    /// A checkpoint's balances, if they are here.
+    pub(super) fn balances_of(&self, checkpoint: Checkpoint) -> Option<Arc<Balances>> {
+        if checkpoint == self.weighed_by {
+            return Some(self.balances.clone());
+        }
+        let known = self.checkpoint_balances.iter().find(|(known, _)| *known == checkpoint);
+        known.map(|(_, balances)| balances.clone())
     }
 
     pub(super) fn position(&self, root: &Hash256) -> Option<usize> {

@@ -30,8 +30,7 @@ impl Votes {
     /// Takes a vote if it is later than the one before. Returns the position that the validator supported until now.
     pub fn update(&mut self, index: ValidatorIndex, node: u32, epoch: Epoch) -> Option<u32> {
         let at = self.place(index)?;
-        // Epochs come near 2^32 in no chain; one that did would count as the last possible one.
-        let stamp = u32::try_from(epoch.saturating_add(1)).unwrap_or(EQUIVOCATING).min(EQUIVOCATING - 1);
+        let stamp = stamp_of(epoch);
         if stamp <= self.stamps[at] {
             return None;
         }
@@ -51,6 +50,18 @@ impl Votes {
         usize::try_from(index).is_ok_and(|at| self.stamps.get(at) == Some(&EQUIVOCATING))
     }
 
+    /// Whether anybody was seen to equivocate. Walks all validators.
+    pub fn any_equivocating(&self) -> bool {
+        self.stamps.contains(&EQUIVOCATING)
+    }
+
+    /// Where the latest message of each validator is whose target is of `epoch`: the validator, and the block's position.
+    pub fn of_epoch(&self, epoch: Epoch) -> impl Iterator<Item = (ValidatorIndex, usize)> + '_ {
+        let stamp = stamp_of(epoch);
+        let votes = self.nodes.iter().zip(&self.stamps).zip(0..);
+        votes.filter_map(move |((&node, &of), index)| (of == stamp && node != NO_NODE).then_some((index, node as usize)))
+    }
+
     /// Where a validator's vote is; makes room for it if need be. None beyond the bound.
     fn place(&mut self, index: ValidatorIndex) -> Option<usize> {
         let at = usize::try_from(index).ok().filter(|at| *at < MAX_VALIDATORS)?;
@@ -60,4 +71,9 @@ impl Votes {
         }
         Some(at)
     }
+}
+
+/// Epochs come near 2^32 in no chain; one that did would count as the last possible one.
+fn stamp_of(epoch: Epoch) -> u32 {
+    u32::try_from(epoch.saturating_add(1)).unwrap_or(EQUIVOCATING).min(EQUIVOCATING - 1)
 }

@@ -88,6 +88,7 @@ pub struct Config {
     pub reorg_head_weight_threshold: u64,
     pub reorg_parent_weight_threshold: u64,
     pub reorg_max_epochs_since_finalization: u64,
+    pub confirmation_byzantine_threshold: u64,
     pub deposit_chain_id: u64,
     pub deposit_network_id: u64,
     #[serde(deserialize_with = "hex")]
@@ -358,6 +359,7 @@ impl Default for Config {
             reorg_head_weight_threshold: 20,
             reorg_parent_weight_threshold: 160,
             reorg_max_epochs_since_finalization: 2,
+            confirmation_byzantine_threshold: 25,
             deposit_chain_id: 1,
             deposit_network_id: 1,
             deposit_contract_address: alloy_primitives::address!("00000000219ab540356cBB839Cbe05303d7705Fa"),

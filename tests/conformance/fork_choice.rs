@@ -1,4 +1,4 @@
-//! `fork_choice` and `sync/optimistic`: what a store does, step by step. It is the node's own store and import; only the
+//! `fork_choice`, `fast_confirmation` and `sync/optimistic`: what a store does, step by step. It is the node's own store and import; only the
 //! tasks around it are missing.
 
 use std::{collections::HashMap, sync::Arc};
@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use hornero::{
     chain::availability::{is_data_available, verify_data_column_sidecar_inclusion_proof},
     crypto::PubkeyCache,
-    fork_choice::{PayloadStatus, Store, import_block},
+    fork_choice::{HeadFacts, OnAttestationError, PayloadStatus, Store, import_block},
     transition::{
         Checks, Context, SignatureCollector, get_committee_count_per_slot, get_indexed_attestation, get_shuffling,
         is_slashable_attestation_data, is_valid_indexed_attestation, process_slots,
@@ -57,6 +57,14 @@ struct Expected {
     finalized_checkpoint: Option<RootAtEpoch>,
     proposer_boost_root: Option<Hash256>,
     get_proposer_head: Option<Hash256>,
+    previous_epoch_observed_justified_checkpoint: Option<RootAtEpoch>,
+    current_epoch_observed_justified_checkpoint: Option<RootAtEpoch>,
+    previous_epoch_greatest_unrealized_checkpoint: Option<RootAtEpoch>,
+    previous_slot_head: Option<Hash256>,
+    current_slot_head: Option<Hash256>,
+    /// Where this is checked, the rule has run once more.
+    confirmed_root: Option<Hash256>,
+    safe_execution_block_hash: Option<Hash256>,
 }
 
 #[derive(serde::Deserialize, Debug, PartialEq)]
@@ -82,6 +90,8 @@ struct Node<'a> {
     store: Store,
     states: HashMap<Hash256, BeaconState>,
     answers: HashMap<Hash256, Answer>,
+    /// Attestations of a slot that is not over, if the vectors send them when they are made.
+    early: Vec<Attestation>,
 }
 
 pub fn run(case: &Case) -> Result<(), String> {
@@ -108,7 +118,7 @@ impl Node<'_> {
         let store = Store::from_anchor(&mut state, &block.header(), config.clone()).map_err(text)?;
         let checks = Checks { signatures: case.bls_is_on()?, ..Checks::ALL };
         let states = HashMap::from([(store.nodes()[0].root, state)]);
-        Ok(Node { case, config, keys: PubkeyCache::default(), checks, store, states, answers: HashMap::new() })
+        Ok(Node { case, config, keys: PubkeyCache::default(), checks, store, states, answers: HashMap::new(), early: Vec::new() })
     }
 
     fn take(&mut self, step: Step) -> Result<(), String> {
@@ -116,7 +126,7 @@ impl Node<'_> {
         let outcome = match step {
             Step { tick: Some(seconds), .. } => {
                 self.store.on_tick(seconds * 1000);
-                Ok(())
+                std::mem::take(&mut self.early).iter().try_for_each(|attestation| self.on_attestation(attestation))
             }
             Step { block: Some(name), columns, .. } => {
                 let block = self.case.block(&name)?;
@@ -192,7 +202,13 @@ impl Node<'_> {
 
     fn on_attestation(&mut self, attestation: &Attestation) -> Result<(), String> {
         let target = attestation.data.target;
-        self.store.validate_on_attestation(&attestation.data, false).map_err(text)?;
+        match self.store.validate_on_attestation(&attestation.data, false) {
+            Err(OnAttestationError::SlotNotOver { .. }) if self.case.runner == "fast_confirmation" => {
+                self.early.push(attestation.clone());
+                return Ok(());
+            }
+            other => other.map_err(text)?,
+        }
         let mut target_state = self.states[&target.root].clone();
         if target_state.slot < compute_start_slot_at_epoch(target.epoch) {
             let ctx = Context { config: &self.config, keys: &self.keys };
@@ -230,7 +246,6 @@ impl Node<'_> {
         }
         let head_root = self.store.get_head();
         let head_slot = self.store.node(&head_root).ok_or("the head is unknown")?.slot;
-        let checkpoint = |checkpoint: Checkpoint| RootAtEpoch { epoch: checkpoint.epoch, root: checkpoint.root };
         let store = &self.store;
         same("time", &expected.time, store.time_ms() / 1000)?;
         same("genesis_time", &expected.genesis_time, store.genesis_time())?;
@@ -238,6 +253,7 @@ impl Node<'_> {
         same("justified_checkpoint", &expected.justified_checkpoint, checkpoint(store.justified_checkpoint()))?;
         same("finalized_checkpoint", &expected.finalized_checkpoint, checkpoint(store.finalized_checkpoint()))?;
         same("proposer_boost_root", &expected.proposer_boost_root, store.proposer_boost_root())?;
+        self.check_fast_confirmation(expected, head_root)?;
         if expected.get_proposer_head.is_some() {
             let committees = self.committees_of(head_root, head_slot)?;
             let slot = self.store.get_current_slot();
@@ -247,6 +263,37 @@ impl Node<'_> {
         Ok(())
     }
 
+    fn check_fast_confirmation(&mut self, expected: &Expected, head: Hash256) -> Result<(), String> {
+        if expected.confirmed_root.is_none() {
+            return Ok(());
+        }
+        let ctx = Context { config: &self.config, keys: &self.keys };
+        let slot = self.store.get_current_slot();
+        let facts = HeadFacts::of_state(head, &self.states[&head], slot, &ctx).map_err(text)?;
+        self.store.on_fast_confirmation(&facts).map_err(text)?;
+        let rule = self.store.fast_confirmation();
+        same(
+            "previous_epoch_observed_justified_checkpoint",
+            &expected.previous_epoch_observed_justified_checkpoint,
+            checkpoint(rule.previous_epoch_observed_justified_checkpoint()),
+        )?;
+        same(
+            "current_epoch_observed_justified_checkpoint",
+            &expected.current_epoch_observed_justified_checkpoint,
+            checkpoint(rule.current_epoch_observed_justified_checkpoint()),
+        )?;
+        same(
+            "previous_epoch_greatest_unrealized_checkpoint",
+            &expected.previous_epoch_greatest_unrealized_checkpoint,
+            checkpoint(rule.previous_epoch_greatest_unrealized_checkpoint()),
+        )?;
+        same("previous_slot_head", &expected.previous_slot_head, rule.previous_slot_head())?;
+        same("current_slot_head", &expected.current_slot_head, rule.current_slot_head())?;
+        same("confirmed_root", &expected.confirmed_root, rule.confirmed_root())?;
+        let safe = self.store.get_safe_execution_block_hash();
+        same("safe_execution_block_hash", &expected.safe_execution_block_hash, safe)
+    }
+
     /// The members of all committees of a block's slot.
     fn committees_of(&mut self, root: Hash256, slot: Slot) -> Result<Vec<u32>, String> {
         let state = self.states.get_mut(&root).ok_or("the head's state is unknown")?;
@@ -254,6 +301,10 @@ impl Node<'_> {
         let count = get_committee_count_per_slot(shuffling.shuffled.len() as u64);
         Ok((0..count).filter_map(|index| shuffling.committee(slot, index)).flatten().copied().collect())
     }
+}
+
+fn checkpoint(checkpoint: Checkpoint) -> RootAtEpoch {
+    RootAtEpoch { epoch: checkpoint.epoch, root: checkpoint.root }
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: &Option<T>, ours: T) -> Result<(), String> {
