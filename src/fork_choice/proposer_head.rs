@@ -52,12 +52,14 @@ impl Store {
         let equivocating = head_committees.iter().map(|&index| ValidatorIndex::from(index));
         let equivocating = equivocating.filter(|&index| self.votes.is_equivocating(index));
         let extra: Gwei = equivocating.map(|index| self.balances.effective_balance(index)).sum();
-        self.nodes[head].weight + extra < self.balances.calculate_committee_fraction(self.config.reorg_head_weight_threshold)
+        self.nodes[head].weight + extra
+            < self.balances.calculate_committee_fraction(self.config.reorg_head_weight_threshold)
     }
 
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md#is_parent_strong>
     fn is_parent_strong(&self, parent: usize) -> bool {
-        self.nodes[parent].weight > self.balances.calculate_committee_fraction(self.config.reorg_parent_weight_threshold)
+        self.nodes[parent].weight
+            > self.balances.calculate_committee_fraction(self.config.reorg_parent_weight_threshold)
     }
 
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md#is_proposer_equivocation>

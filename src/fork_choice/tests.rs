@@ -1,5 +1,6 @@
 //! The store with blocks made by hand.
 
+mod fast_confirmation;
 mod head;
 mod model;
 mod payload;
@@ -9,7 +10,10 @@ mod snapshot;
 use std::sync::Arc;
 
 use super::{balances::Balances, *};
-use crate::types::{preset::*, *};
+use crate::{
+    ssz::Column,
+    types::{preset::*, *},
+};
 
 const ETH: Gwei = 1_000_000_000;
 
@@ -26,7 +30,16 @@ fn anchor_root(store: &Store) -> Hash256 {
 
 /// A store at genesis, with validators of these effective balances.
 fn new_store(balances: impl IntoIterator<Item = Gwei>) -> Store {
-    let mut state = BeaconState::default();
+    let mut state = genesis_state(balances);
+    state.latest_block_header.state_root = Hash256::repeat_byte(1);
+    let header = state.latest_block_header;
+    Store::from_anchor(&mut state, &header, Arc::new(Config::default())).unwrap()
+}
+
+/// Active validators of these effective balances, and nothing else but a seed.
+fn genesis_state(balances: impl IntoIterator<Item = Gwei>) -> BeaconState {
+    let randao_mixes = Column::filled(Hash256::repeat_byte(5), EPOCHS_PER_HISTORICAL_VECTOR);
+    let mut state = BeaconState { randao_mixes, ..BeaconState::default() };
     for (index, effective_balance) in balances.into_iter().enumerate() {
         let mut pubkey = BLSPubkey::ZERO;
         pubkey[..8].copy_from_slice(&(index as u64).to_le_bytes());
@@ -41,9 +54,7 @@ fn new_store(balances: impl IntoIterator<Item = Gwei>) -> Store {
             withdrawable_epoch: FAR_FUTURE_EPOCH,
         });
     }
-    state.latest_block_header.state_root = Hash256::repeat_byte(1);
-    let header = state.latest_block_header;
-    Store::from_anchor(&mut state, &header, Arc::new(Config::default())).unwrap()
+    state
 }
 
 /// A block that justifies nothing.

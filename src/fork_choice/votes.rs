@@ -59,7 +59,8 @@ impl Votes {
     pub fn of_epoch(&self, epoch: Epoch) -> impl Iterator<Item = (ValidatorIndex, usize)> + '_ {
         let stamp = stamp_of(epoch);
         let votes = self.nodes.iter().zip(&self.stamps).zip(0..);
-        votes.filter_map(move |((&node, &of), index)| (of == stamp && node != NO_NODE).then_some((index, node as usize)))
+        votes
+            .filter_map(move |((&node, &of), index)| (of == stamp && node != NO_NODE).then_some((index, node as usize)))
     }
 
     /// Where a validator's vote is; makes room for it if need be. None beyond the bound.

@@ -118,7 +118,16 @@ impl Node<'_> {
         let store = Store::from_anchor(&mut state, &block.header(), config.clone()).map_err(text)?;
         let checks = Checks { signatures: case.bls_is_on()?, ..Checks::ALL };
         let states = HashMap::from([(store.nodes()[0].root, state)]);
-        Ok(Node { case, config, keys: PubkeyCache::default(), checks, store, states, answers: HashMap::new(), early: Vec::new() })
+        Ok(Node {
+            case,
+            config,
+            keys: PubkeyCache::default(),
+            checks,
+            store,
+            states,
+            answers: HashMap::new(),
+            early: Vec::new(),
+        })
     }
 
     fn take(&mut self, step: Step) -> Result<(), String> {

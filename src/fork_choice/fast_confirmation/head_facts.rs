@@ -60,7 +60,11 @@ impl HeadFacts {
     /// The members of all committees of the slots from `start_slot` to `end_slot`, with their slots. Slots before the
     /// epochs that the rule asks for have none.
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fast-confirmation.md#get_slot_committee>
-    pub(super) fn slot_committees(&self, start_slot: Slot, end_slot: Slot) -> impl Iterator<Item = (Slot, u32)> + '_ {
+    pub(in crate::fork_choice) fn slot_committees(
+        &self,
+        start_slot: Slot,
+        end_slot: Slot,
+    ) -> impl Iterator<Item = (Slot, u32)> + '_ {
         self.shufflings.iter().flat_map(move |shuffling| {
             let first = compute_start_slot_at_epoch(shuffling.epoch);
             let last = compute_start_slot_at_epoch(shuffling.epoch + 1) - 1;

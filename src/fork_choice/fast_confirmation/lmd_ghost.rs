@@ -66,8 +66,7 @@ impl Rule<'_> {
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fast-confirmation.md#compute_safety_threshold>
     fn compute_safety_threshold(&self, source: &BalanceSource, block: &Node, parent: &Node) -> Gwei {
         let total_active_balance = source.balances.total_active_balance;
-        let proposer_score =
-            source.balances.calculate_committee_fraction(self.store.config.proposer_score_boost);
+        let proposer_score = source.balances.calculate_committee_fraction(self.store.config.proposer_score_boost);
         let maximum_support = estimate_committee_weight_between_slots(
             total_active_balance,
             parent.slot + 1,

@@ -30,6 +30,7 @@ fn a_restarted_store_is_the_same() {
     assert_eq!(again.nodes, store.nodes);
     assert_eq!((&again.votes, &again.balances), (&store.votes, &store.balances));
     assert_eq!(again.checkpoint_balances, store.checkpoint_balances);
+    assert_eq!(again.fast_confirmation, store.fast_confirmation);
     assert_eq!(again.to_snapshot(), store.to_snapshot());
 }
 
@@ -57,7 +58,9 @@ fn damaged_snapshots_are_refused() {
 
 #[test]
 fn no_damage_makes_it_panic() {
-    let bytes = some_store().to_snapshot();
+    let mut store = some_store();
+    let facts = fast_confirmation::facts(&mut store);
+    let bytes = store.to_snapshot();
     // Every byte of the fixed part and the blocks, then some of the long lists.
     let places = (8..1500).chain((1500..bytes.len()).step_by(97));
     for at in places {
@@ -66,6 +69,8 @@ fn no_damage_makes_it_panic() {
             damaged[at] ^= flip;
             if let Ok(mut store) = restart(&damaged) {
                 store.get_head();
+                store.update_fast_confirmation_variables();
+                let _ = store.update_confirmed_root(&facts);
                 store.on_tick(store.time_ms().saturating_add(12_000));
                 store.prune_from(1);
                 store.get_head();
