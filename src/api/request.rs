@@ -266,6 +266,6 @@ mod tests {
         assert_eq!(typed("text/plain").body_media(&[Media::Json]).unwrap_err().status, 415);
         assert_eq!(typed("application/octet-stream").body_media(&[Media::Json]).unwrap_err().status, 415);
         assert_eq!(request("", &[(CONSENSUS_VERSION, "fulu")]).body_fork().unwrap(), Some(ForkName::Fulu));
-        assert_eq!(request("", &[(CONSENSUS_VERSION, "phase0")]).body_fork().unwrap_err().status, 400);
+        assert_eq!(request("", &[(CONSENSUS_VERSION, "heze")]).body_fork().unwrap_err().status, 400);
     }
 }

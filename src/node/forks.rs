@@ -32,6 +32,31 @@ pub fn forks_at(config: &Config, genesis_validators_root: Hash256, epoch: Epoch)
     }
 }
 
+/// The first fork whose gossip this program speaks: before it, attestations had another shape. Older blocks and states are
+/// understood, so that a chain can be followed from an older checkpoint into the present.
+const FIRST_FOLLOWED: ForkName = ForkName::Electra;
+
+/// The network's present fork is not one in which this program can be a peer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "at epoch {epoch} the network is in {fork}, but this version of Hornero follows networks from {FIRST_FOLLOWED} to {}: {advice}",
+    ForkName::default()
+)]
+pub struct NotFollowed {
+    epoch: Epoch,
+    fork: String,
+    advice: &'static str,
+}
+
+/// Errors when the network's fork in `epoch` is one in which this program can't be a peer.
+pub fn check_followed(config: &Config, epoch: Epoch) -> Result<(), NotFollowed> {
+    match config.fork_name(epoch) {
+        Some(fork) if fork >= FIRST_FOLLOWED => Ok(()),
+        Some(fork) => Err(NotFollowed { epoch, fork: fork.to_string(), advice: "this network is too old for it" }),
+        None => Err(NotFollowed { epoch, fork: "a newer fork".into(), advice: "update Hornero" }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +81,16 @@ mod tests {
         }
         assert_eq!(after.fork_of(forks_at(&config, root, 300_000).current), Some(ForkName::Deneb));
         assert_eq!(after.fork_of(ForkDigest::ZERO), None);
+    }
+
+    #[test]
+    fn only_networks_whose_gossip_we_speak_are_followed() {
+        let config = Config::default();
+        assert_eq!(check_followed(&config, config.electra_fork_epoch), Ok(()));
+        let old = check_followed(&config, config.electra_fork_epoch - 1).unwrap_err().to_string();
+        assert!(old.contains("is in deneb") && old.contains("from electra to fulu"), "{old}");
+        let new = check_followed(&Config { gloas_fork_epoch: 500_000, ..config }, 500_000).unwrap_err().to_string();
+        assert!(new.contains("update Hornero"), "{new}");
     }
 
     #[test]

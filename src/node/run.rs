@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::{
     bridge, execution,
-    forks::forks_at,
+    forks::{NotFollowed, check_followed, forks_at},
     networks::{Network, NetworkError},
     slot_log,
     supervisor::{GaveUp, supervise, watch},
@@ -122,6 +122,9 @@ pub enum NodeError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The network is in a fork in which this program can't be a peer.
+    #[error(transparent)]
+    Fork(#[from] NotFollowed),
     /// A task failed for good.
     #[error("the {task} task failed and can't go on: {reason}")]
     Task {
@@ -300,7 +303,8 @@ fn show_progress() -> impl FnMut(Progress) {
     }
 }
 
-async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pHandle, p2p::P2pEvents), P2pError> {
+async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pHandle, p2p::P2pEvents), NodeError> {
+    check_followed(chain.config(), chain.clock().epoch())?;
     let forks = forks_at(chain.config(), chain.genesis_validators_root(), chain.clock().epoch());
     let status = bridge::status_of_ours(chain.status());
     let slot = Duration::from_millis(chain.config().slot_duration_ms);
@@ -313,7 +317,7 @@ async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pH
         status_interval: slot * STATUS_SLOTS,
         ..P2pConfig::new(config.datadir.join("network_key"), forks, status)
     };
-    p2p::start(network).await
+    Ok(p2p::start(network).await?)
 }
 
 fn api_context(chain: &ChainHandle, network: &P2pHandle, producer: Producer, exporter: Exporter) -> ApiContext {
