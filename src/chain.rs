@@ -24,6 +24,7 @@ mod execution;
 mod gossip_aggregate;
 mod gossip_block;
 mod handle;
+pub mod light_client;
 mod limits;
 pub mod network;
 mod pending;

@@ -13,6 +13,8 @@ mod conformance {
     pub mod fork;
     pub mod fork_choice;
     pub mod kzg;
+    pub mod light_client;
+    pub mod light_client_data;
     pub mod merkle_proof;
     pub mod operations;
     pub mod pool;

@@ -7,7 +7,21 @@ use super::{Hash256, ZERO_HASHES, hash_pair};
 /// The container is as wide as the next power of two; what is missing counts as zeros. `index` must be a field's.
 pub fn field_branch(field_roots: &[Hash256], index: usize) -> Vec<Hash256> {
     let depth = field_roots.len().next_power_of_two().trailing_zeros() as usize;
-    let mut layer = field_roots.to_vec();
+    branch(field_roots, depth, index)
+}
+
+/// The siblings on the way from item `index` up to the root of a list with these item roots and room for `2^depth`,
+/// lowest first; the last is the list's length.
+pub fn list_branch(item_roots: &[Hash256], depth: usize, index: usize) -> Vec<Hash256> {
+    let mut length = Hash256::ZERO;
+    length[..8].copy_from_slice(&(item_roots.len() as u64).to_le_bytes());
+    let mut siblings = branch(item_roots, depth, index);
+    siblings.push(length);
+    siblings
+}
+
+fn branch(leaves: &[Hash256], depth: usize, index: usize) -> Vec<Hash256> {
+    let mut layer = leaves.to_vec();
     let mut branch = Vec::with_capacity(depth);
     for level in 0..depth {
         let zero = ZERO_HASHES[level];
@@ -60,6 +74,20 @@ mod tests {
                     is_valid_merkle_branch(leaf, &branch, depth, index as u64, root(&leaves)),
                     "{index} of {count}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn branches_of_every_item_of_a_list_are_valid() {
+        for count in [1, 2, 5, 8] {
+            let leaves = leaves(count);
+            let mut padded = leaves.clone();
+            padded.resize(16, Hash256::ZERO);
+            let list_root = crate::ssz::mix_in_length(&root(&padded), count.into());
+            for (index, &leaf) in leaves.iter().enumerate() {
+                let branch = list_branch(&leaves, 4, index);
+                assert!(is_valid_merkle_branch(leaf, &branch, 5, index as u64, list_root), "{index} of {count}");
             }
         }
     }

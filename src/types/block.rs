@@ -4,6 +4,7 @@
 mod codec;
 mod json;
 mod layout;
+mod proof;
 
 use serde::{Deserialize, Serialize};
 use ssz_derive::Encode;

@@ -1,12 +1,16 @@
-//! `merkle_proof`: branches from a field to its container's root.
+//! `merkle_proof` and `light_client/single_merkle_proof`: branches to the root of a body or state.
 
 use hornero::{
+    chain::light_client::{compute_merkle_proof, get_subtree_index},
     ssz::proof::{field_branch, is_valid_merkle_branch},
     types::{BeaconBlockBody, Hash256},
 };
 use tree_hash::TreeHash;
 
 use super::case::Case;
+
+/// Place of the first commitment in a body's tree, as a generalized index.
+const BLOB_KZG_COMMITMENTS_GINDEX: u64 = 221_184;
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,30 +21,35 @@ struct Proof {
 }
 
 pub fn run(case: &Case) -> Result<(), String> {
+    let proof: Proof = case.yaml("proof")?;
     match (case.handler.as_str(), case.suite.as_str()) {
         ("single_merkle_proof", "BeaconBlockBody") => {
             let bytes = case.ssz_bytes("object")?;
             let body = BeaconBlockBody::from_ssz_bytes(case.fork()?, &bytes).map_err(|error| format!("{error:?}"))?;
-            check(case, &body.field_roots(), body.tree_hash_root())
+            let branch = match proof.leaf_index.checked_sub(BLOB_KZG_COMMITMENTS_GINDEX) {
+                Some(blob) => body.blob_kzg_commitment_branch(blob as usize),
+                None => field_branch(&body.field_roots(), get_subtree_index(proof.leaf_index) as usize),
+            };
+            check(&proof, &branch, body.tree_hash_root())
+        }
+        ("single_merkle_proof", "BeaconState") => {
+            let mut state = case.state("object")?;
+            let branch = compute_merkle_proof(&mut state, proof.leaf_index).ok_or("we have no branch of that")?;
+            check(&proof, &branch, state.hash_tree_root())
         }
         (handler, suite) => Err(format!("unknown handler or type: {handler}, {suite}")),
     }
 }
 
-/// Their proof is valid for our root, and ours is the same.
-fn check(case: &Case, field_roots: &[Hash256], root: Hash256) -> Result<(), String> {
-    let proof: Proof = case.yaml("proof")?;
-    // A generalized index is the leaf's index with a one in front of it, `depth` bits up.
-    let depth = proof.leaf_index.ilog2();
-    let index = proof.leaf_index - (1 << depth);
-    if !is_valid_merkle_branch(proof.leaf, &proof.branch, depth as usize, index, root) {
-        return Err("the vector's branch is not valid for our root".into());
-    }
-    if field_roots.get(index as usize) != Some(&proof.leaf) {
-        return Err("our leaf differs".into());
-    }
-    if field_branch(field_roots, index as usize) != proof.branch {
+/// Our branch is theirs, and valid for our root.
+fn check(proof: &Proof, branch: &[Hash256], root: Hash256) -> Result<(), String> {
+    let Proof { leaf, leaf_index, branch: expected } = proof;
+    if branch != expected {
         return Err("our branch differs".into());
+    }
+    let depth = leaf_index.ilog2() as usize;
+    if !is_valid_merkle_branch(*leaf, branch, depth, get_subtree_index(*leaf_index), root) {
+        return Err("the branch is not valid for our root".into());
     }
     Ok(())
 }

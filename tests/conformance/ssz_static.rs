@@ -8,7 +8,7 @@ use serde_yaml_ng::Value;
 use ssz::{Decode, DecodeError, Encode};
 use tree_hash::TreeHash;
 
-use super::{case::Case, state_text};
+use super::{case::Case, light_client, state_text};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,11 +50,7 @@ pub fn run(case: &Case) -> Result<(), String> {
         "HistoricalBatch" => check::<HistoricalBatch>(case),
         "HistoricalSummary" => check::<HistoricalSummary>(case),
         "IndexedAttestation" => check::<IndexedAttestation>(case),
-        "LightClientBootstrap" => check::<LightClientBootstrap>(case),
-        "LightClientFinalityUpdate" => check::<LightClientFinalityUpdate>(case),
-        "LightClientHeader" => check::<LightClientHeader>(case),
-        "LightClientOptimisticUpdate" => check::<LightClientOptimisticUpdate>(case),
-        "LightClientUpdate" => check::<LightClientUpdate>(case),
+        name if name.starts_with("LightClient") => light_client::check_form(case),
         "MatrixEntry" => check::<MatrixEntry>(case),
         "PartialDataColumnGroupID" => check::<PartialDataColumnGroupID>(case),
         "PartialDataColumnHeader" => check::<PartialDataColumnHeader>(case),
@@ -149,7 +145,7 @@ pub fn check_text(ours: &Value, theirs: &Value) -> Result<(), String> {
     if ours == theirs { Ok(()) } else { Err(format!("as text: {}", first_difference(ours, theirs))) }
 }
 
-fn check_root(case: &Case, ours: Hash256) -> Result<(), String> {
+pub fn check_root(case: &Case, ours: Hash256) -> Result<(), String> {
     let Roots { root } = case.yaml("roots")?;
     if ours == root { Ok(()) } else { Err(format!("root {ours} instead of {root}")) }
 }

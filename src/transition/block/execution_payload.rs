@@ -17,7 +17,7 @@ pub fn process_execution_payload(
     ctx: &Context,
 ) -> Result<(), TransitionError> {
     check_execution_payload(state, body, ctx)?;
-    state.latest_execution_payload_header = header_of(&body.execution_payload);
+    state.latest_execution_payload_header = execution_payload_header(&body.execution_payload);
     Ok(())
 }
 
@@ -40,7 +40,8 @@ pub fn check_execution_payload(
     rule(blobs <= ctx.config.max_blobs(epoch), "it must not have more blobs than the epoch allows")
 }
 
-fn header_of(payload: &ExecutionPayload) -> ExecutionPayloadHeader {
+/// `payload` with its lists replaced by their roots.
+pub fn execution_payload_header(payload: &ExecutionPayload) -> ExecutionPayloadHeader {
     ExecutionPayloadHeader {
         parent_hash: payload.parent_hash,
         fee_recipient: payload.fee_recipient,

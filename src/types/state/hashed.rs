@@ -45,6 +45,8 @@ impl<T> PartialEq for Hashed<T> {
     }
 }
 
+impl<T> Eq for Hashed<T> {}
+
 impl<T: fmt::Debug> fmt::Debug for Hashed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.0.fmt(f)
