@@ -66,8 +66,7 @@ fn a_state_is_the_same_in_pieces_and_whole() {
     check(&(any::<Index>(), 1usize..5000), |(n, piece)| {
         let sample = n.get(&states);
         let fork = sample.fork.expect("a state has a fork");
-        let (in_pieces, whole) =
-            (table::state_in_pieces(fork, &sample.ssz, piece), table::state(fork, &sample.ssz));
+        let (in_pieces, whole) = (table::state_in_pieces(fork, &sample.ssz, piece), table::state(fork, &sample.ssz));
         prop_assert!(in_pieces == whole);
         Ok(())
     });

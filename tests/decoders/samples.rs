@@ -70,9 +70,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 /// Writes the seeds from the official vectors.
 pub fn write() {
     let vectors = PathBuf::from(std::env::var_os("HORNERO_VECTORS").expect("HORNERO_VECTORS names the vectors"));
-    let cases = |fork: ForkName, name: &str| {
-        smallest(&vectors.join(format!("tests/minimal/{fork}/ssz_static/{name}")))
-    };
+    let cases = |fork: ForkName, name: &str| smallest(&vectors.join(format!("tests/minimal/{fork}/ssz_static/{name}")));
     for (name, _) in table::CONTAINERS {
         for (n, ssz) in cases(ForkName::Fulu, name).into_iter().enumerate() {
             put("containers", &format!("{name}-{n}"), &[line_of(name)], &ssz);
