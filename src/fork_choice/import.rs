@@ -82,7 +82,7 @@ fn process_epochs(
 fn body_attestations(state: &mut BeaconState, body: &BeaconBlockBody) -> Result<Vec<BodyAttestation>, TransitionError> {
     let name_attesters = |attestation: &Attestation| {
         let shuffling = get_shuffling(state, compute_epoch_at_slot(attestation.data.slot))?;
-        let attesting_indices = get_attesting_indices(&shuffling, attestation)?;
+        let attesting_indices = get_attesting_indices(state.fork_name, &shuffling, attestation)?;
         let attesting_indices = attesting_indices.into_iter().map(ValidatorIndex::from).collect();
         Ok(BodyAttestation { data: attestation.data, attesting_indices })
     };

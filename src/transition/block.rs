@@ -24,7 +24,7 @@ pub use attestation::process_attestation;
 pub use attester_slashing::process_attester_slashing;
 pub use bls_to_execution_change::process_bls_to_execution_change;
 pub use consolidation_request::process_consolidation_request;
-pub use deposit::process_deposit;
+pub use deposit::{apply_deposit, process_deposit};
 pub use deposit_request::process_deposit_request;
 pub use execution_payload::{check_execution_payload, execution_payload_header, process_execution_payload};
 pub use operations::process_operations;
@@ -40,7 +40,11 @@ use crate::types::{preset::*, *};
 /// Everything that a block does, but for its own signature and its state root.
 ///
 /// The execution client's verdict is not asked for here: the caller has it in parallel.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#block-processing>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#block-processing>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#block-processing>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/bellatrix/beacon-chain.md#block-processing>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/capella/beacon-chain.md#block-processing>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#block-processing>
 ///
 /// # Errors
 /// The first rule that the block breaks. The state is then half changed and to be thrown away.
@@ -61,12 +65,21 @@ pub(super) fn process_block_body(
     ctx: &Context,
     signatures: &mut SignatureCollector,
 ) -> Result<(), TransitionError> {
-    process_withdrawals(state, &body.execution_payload)?;
-    process_execution_payload(state, body, ctx)?;
+    let is_of_state = body.layout == state.fork_name.into();
+    ensure(is_of_state, "block", "its body must have the fields of the state's fork")?;
+    if state.fork_name >= ForkName::Capella {
+        process_withdrawals(state, &body.execution_payload)?;
+    }
+    if is_execution_enabled(state, body) {
+        process_execution_payload(state, body, ctx)?;
+    }
     process_randao(state, body, ctx, signatures)?;
     process_eth1_data(state, body);
     process_operations(state, body, ctx, signatures)?;
-    process_sync_aggregate(state, &body.sync_aggregate, ctx, signatures)
+    if state.fork_name >= ForkName::Altair {
+        process_sync_aggregate(state, &body.sync_aggregate, ctx, signatures)?;
+    }
+    Ok(())
 }
 
 /// Checks a block's place in the chain and its proposer. Takes the block's header, so that the body is hashed once.

@@ -56,6 +56,7 @@ pub fn attestation_signature_set(
 }
 
 /// A validator's signature of its exit; since Deneb always on Capella's version.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#voluntary-exits>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_voluntary_exit>
 ///
 /// # Errors
@@ -65,8 +66,11 @@ pub fn voluntary_exit_signature_set(
     exit: &SignedVoluntaryExit,
     ctx: &Context,
 ) -> Result<SignatureSet, TransitionError> {
-    let version = ctx.config.capella_fork_version;
-    let domain = compute_domain(DOMAIN_VOLUNTARY_EXIT, version, state.genesis_validators_root);
+    let domain = if state.fork_name >= ForkName::Deneb {
+        compute_domain(DOMAIN_VOLUNTARY_EXIT, ctx.config.capella_fork_version, state.genesis_validators_root)
+    } else {
+        get_domain(state, DOMAIN_VOLUNTARY_EXIT, exit.message.epoch)
+    };
     let key = get_public_key(state, exit.message.validator_index, ctx)?;
     Ok(SignatureSet { signature: exit.signature, key, message: compute_signing_root(&exit.message, domain) })
 }

@@ -55,7 +55,7 @@ pub fn block_to_light_client_header(block: &SignedBeaconBlock) -> LightClientHea
             state_root: *state_root,
             body_root: merkleize(field_roots, 0, depth),
         },
-        execution: execution_payload_header(&body.execution_payload),
+        execution: execution_payload_header(body),
         execution_branch: branch.try_into().unwrap_or_default(),
     }
 }

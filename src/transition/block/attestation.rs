@@ -1,4 +1,4 @@
-//! Attestations: votes, and the rewards for having brought them in.
+//! Attestations: votes, and the rewards for having brought them in. In phase 0 those are paid at the epoch's end.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#attestations>
 
 use super::*;
@@ -8,6 +8,8 @@ use super::*;
 const PROPOSER_REWARD_DENOMINATOR: u64 = (WEIGHT_DENOMINATOR - PROPOSER_WEIGHT) * WEIGHT_DENOMINATOR / PROPOSER_WEIGHT;
 
 /// Counts a vote: sets its attesters' participation flags and rewards the proposer for each that is new.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#modified-process_attestation>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/beacon-chain.md#modified-process_attestation>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_attestation>
 ///
 /// # Errors
@@ -22,6 +24,11 @@ pub fn process_attestation(
     check_data(state, data)?;
     // Committees of a slot have no member in common, so nobody is twice among the attesters.
     let attesters = attesters(state, attestation)?;
+    if state.fork_name < ForkName::Altair {
+        signatures
+            .add("attestation", || attestation_signature_set(state, &attesters, data, &attestation.signature, ctx))?;
+        return keep_for_epoch_end(state, attestation);
+    }
     let flags = get_attestation_participation_flags(state, data, state.slot - data.slot)?;
     signatures
         .add("attestation", || attestation_signature_set(state, &attesters, data, &attestation.signature, ctx))?;
@@ -38,7 +45,31 @@ fn check_data(state: &BeaconState, data: &AttestationData) -> Result<(), Transit
     rule(data.target.epoch == compute_epoch_at_slot(data.slot), "its target must be of its slot's epoch")?;
     // Being in a known epoch, the slot is far from the largest number.
     rule(data.slot + MIN_ATTESTATION_INCLUSION_DELAY <= state.slot, "it must not be included before the next slot")?;
-    rule(data.index == 0, "its committee index must be zero")
+    let has_no_deadline = state.fork_name >= ForkName::Deneb;
+    rule(has_no_deadline || state.slot <= data.slot + SLOTS_PER_EPOCH, "it must be included within an epoch")?;
+    rule(state.fork_name < ForkName::Electra || data.index == 0, "its committee index must be zero")
+}
+
+/// Phase 0: keeps a verified vote in the state.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#attestations>
+fn keep_for_epoch_end(state: &mut BeaconState, attestation: &Attestation) -> Result<(), TransitionError> {
+    let invalid = |rule| TransitionError::Invalid { operation: "attestation", rule };
+    let AttestationPhase0 { aggregation_bits, data, .. } =
+        attestation.try_into().map_err(|_| invalid("its bits must be of one committee"))?;
+    let pending = PendingAttestation {
+        aggregation_bits,
+        data,
+        inclusion_delay: state.slot - data.slot,
+        proposer_index: get_beacon_proposer_index(state)?,
+    };
+    let is_current = data.target.epoch == state.current_epoch();
+    let (justified, kept) = if is_current {
+        (state.current_justified_checkpoint, &mut state.current_epoch_attestations)
+    } else {
+        (state.previous_justified_checkpoint, &mut state.previous_epoch_attestations)
+    };
+    ensure(data.source == justified, "attestation", "its source must be the justified checkpoint")?;
+    kept.push(pending).map_err(|_| invalid("the state must have room for it"))
 }
 
 /// Who attested, in the committees' order.
@@ -48,7 +79,7 @@ fn attesters(state: &mut BeaconState, attestation: &Attestation) -> Result<Vec<u
     let bits = &attestation.aggregation_bits;
     let mut attesters = Vec::with_capacity(bits.num_set_bits());
     let mut offset = 0;
-    for committee_index in get_committee_indices(attestation) {
+    for committee_index in committees_of(state.fork_name, attestation) {
         let committee = committee_of(&shuffling, attestation.data.slot, committee_index)?;
         let before = attesters.len();
         for (member, &validator) in committee.iter().enumerate() {

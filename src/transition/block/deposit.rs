@@ -1,10 +1,11 @@
-//! Deposits of the former mechanism, with a branch to the contract's root. Only Electra still has them.
+//! Deposits of the former mechanism, with a branch to the contract's root, which Electra was the last to have.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#deposits>
 
 use tree_hash::TreeHash as _;
 
 use super::*;
 
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#deposits>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_deposit>
 ///
 /// # Errors
@@ -20,18 +21,29 @@ pub fn process_deposit(state: &mut BeaconState, deposit: &Deposit, ctx: &Context
     );
     ensure(is_proven, "deposit", "its branch must lead to the root of the deposit contract")?;
     state.eth1_deposit_index = checked_sum(state.eth1_deposit_index, 1, "the number of deposits")?;
-    apply_deposit(state, &deposit.data, ctx);
-    Ok(())
+    apply_deposit(state, &deposit.data, ctx)
 }
 
+/// Adds an unknown validator. What was deposited is its balance at once, or since Electra when the deposit's turn comes.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#deposits>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-apply_deposit>
-fn apply_deposit(state: &mut BeaconState, data: &DepositData, ctx: &Context) {
+///
+/// # Errors
+/// A balance that overflows.
+pub fn apply_deposit(state: &mut BeaconState, data: &DepositData, ctx: &Context) -> Result<(), TransitionError> {
     let DepositData { pubkey, withdrawal_credentials, amount, signature } = *data;
-    if state.validators.index_of(&pubkey).is_none() {
-        if !is_valid_deposit_signature(pubkey, withdrawal_credentials, amount, &signature, ctx) {
-            return;
+    let is_pending = state.fork_name >= ForkName::Electra;
+    match state.validators.index_of(&pubkey) {
+        Some(index) if !is_pending => return increase_balance(state, index, amount),
+        Some(_) => {}
+        None if !is_valid_deposit_signature(pubkey, withdrawal_credentials, amount, &signature, ctx) => return Ok(()),
+        None => {
+            let at_once = if is_pending { 0 } else { amount };
+            add_validator_to_registry(state, pubkey, withdrawal_credentials, at_once);
         }
-        add_validator_to_registry(state, pubkey, withdrawal_credentials, 0);
+    }
+    if !is_pending {
+        return Ok(());
     }
     // The slot of genesis tells it from a request of the execution layer.
     state.pending_deposits.push(PendingDeposit {
@@ -41,4 +53,5 @@ fn apply_deposit(state: &mut BeaconState, data: &DepositData, ctx: &Context) {
         signature,
         slot: GENESIS_SLOT,
     });
+    Ok(())
 }

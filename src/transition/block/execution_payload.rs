@@ -7,6 +7,10 @@ use super::*;
 
 /// Checks the payload's place in the chain, and keeps its header. What the execution client says of it is the caller's to
 /// ask and to heed: it takes long, and runs in parallel to the transition.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/bellatrix/beacon-chain.md#process_execution_payload>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/capella/beacon-chain.md#modified-process_execution_payload>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/beacon-chain.md#modified-process_execution_payload>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_execution_payload>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#modified-process_execution_payload>
 ///
 /// # Errors
@@ -17,7 +21,7 @@ pub fn process_execution_payload(
     ctx: &Context,
 ) -> Result<(), TransitionError> {
     check_execution_payload(state, body, ctx)?;
-    state.latest_execution_payload_header = execution_payload_header(&body.execution_payload);
+    state.latest_execution_payload_header = execution_payload_header(body);
     Ok(())
 }
 
@@ -32,16 +36,19 @@ pub fn check_execution_payload(
 ) -> Result<(), TransitionError> {
     let rule = |holds, rule| ensure(holds, "execution payload", rule);
     let (payload, epoch) = (&body.execution_payload, state.current_epoch());
-    let parent = &state.latest_execution_payload_header;
-    rule(payload.parent_hash == parent.block_hash, "its parent must be the payload of the parent block")?;
+    // The merge's block builds on one of proof of work, which fork choice judges.
+    let is_of_parent = payload.parent_hash == state.latest_execution_payload_header.block_hash;
+    rule(is_of_parent || !is_merge_transition_complete(state), "its parent must be the payload of the parent block")?;
     rule(payload.prev_randao == get_randao_mix(state, epoch), "its randomness must be the state's")?;
     rule(payload.timestamp == compute_time_at_slot(state, state.slot, ctx)?, "its timestamp must be the slot's")?;
     let blobs = body.blob_kzg_commitments.len() as u64;
     rule(blobs <= ctx.config.max_blobs(epoch), "it must not have more blobs than the epoch allows")
 }
 
-/// `payload` with its lists replaced by their roots.
-pub fn execution_payload_header(payload: &ExecutionPayload) -> ExecutionPayloadHeader {
+/// The body's payload with its lists replaced by their roots; those that its fork does not have stay zero.
+pub fn execution_payload_header(body: &BeaconBlockBody) -> ExecutionPayloadHeader {
+    let payload = &body.execution_payload;
+    let has_withdrawals = body.layout >= BodyLayout::Capella;
     ExecutionPayloadHeader {
         parent_hash: payload.parent_hash,
         fee_recipient: payload.fee_recipient,
@@ -57,7 +64,7 @@ pub fn execution_payload_header(payload: &ExecutionPayload) -> ExecutionPayloadH
         base_fee_per_gas: payload.base_fee_per_gas,
         block_hash: payload.block_hash,
         transactions_root: payload.transactions.tree_hash_root(),
-        withdrawals_root: payload.withdrawals.tree_hash_root(),
+        withdrawals_root: if has_withdrawals { payload.withdrawals.tree_hash_root() } else { Hash256::ZERO },
         blob_gas_used: payload.blob_gas_used,
         excess_blob_gas: payload.excess_blob_gas,
     }

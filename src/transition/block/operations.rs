@@ -3,6 +3,10 @@
 
 use super::*;
 
+/// What a fork does not have yet is empty in its bodies.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#operations>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/capella/beacon-chain.md#modified-process_operations>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_operations>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#modified-process_operations>
 ///
 /// # Errors
@@ -13,7 +17,7 @@ pub fn process_operations(
     ctx: &Context,
     signatures: &mut SignatureCollector,
 ) -> Result<(), TransitionError> {
-    let deposits_match = body.deposits.len() as u64 == deposits_due(state);
+    let deposits_match = body.deposits.len() as u64 == deposits_due(state)?;
     ensure(deposits_match, "deposits", "the block must have as many as are due")?;
     for slashing in &body.proposer_slashings {
         process_proposer_slashing(state, slashing, ctx, signatures)?;
@@ -56,10 +60,12 @@ fn process_execution_requests(
 
 /// Deposits of the former mechanism that a block must have. Fulu has done away with it.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_operations>
-fn deposits_due(state: &BeaconState) -> u64 {
-    if state.fork_name >= ForkName::Fulu {
-        return 0;
-    }
-    let limit = state.eth1_data.deposit_count.min(state.deposit_requests_start_index);
-    limit.saturating_sub(state.eth1_deposit_index).min(MAX_DEPOSITS as u64)
+fn deposits_due(state: &BeaconState) -> Result<u64, TransitionError> {
+    let (total, done) = (state.eth1_data.deposit_count, state.eth1_deposit_index);
+    let waiting = match state.fork_name {
+        ForkName::Fulu => 0,
+        ForkName::Electra => total.min(state.deposit_requests_start_index).saturating_sub(done),
+        _ => total.checked_sub(done).ok_or(TransitionError::Overflow("the number of deposits"))?,
+    };
+    Ok(waiting.min(MAX_DEPOSITS as u64))
 }

@@ -4,6 +4,8 @@
 use super::*;
 
 /// Starts a validator's exit.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#voluntary-exits>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/beacon-chain.md#modified-process_voluntary_exit>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_voluntary_exit>
 ///
 /// # Errors
@@ -26,6 +28,7 @@ pub fn process_voluntary_exit(
         epoch - validator.activation_epoch >= ctx.config.shard_committee_period,
         "the validator must have been active long enough",
     )?;
+    // Before Electra, none ever are.
     let pending = get_pending_balance_to_withdraw(state, exit.validator_index)?;
     rule(pending == 0, "the validator must have no withdrawals pending")?;
     signatures.add("voluntary exit", || voluntary_exit_signature_set(state, signed_exit, ctx))?;

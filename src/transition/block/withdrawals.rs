@@ -13,7 +13,9 @@ pub struct ExpectedWithdrawals {
     pub processed_partial_withdrawals_count: usize,
 }
 
-/// The withdrawals of a block on top of `state`, which must be at the block's slot.
+/// The withdrawals of a block on top of `state`, which must be at the block's slot. Before Electra nobody could ask for one,
+/// so that only the sweep finds some.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/capella/beacon-chain.md#new-get_expected_withdrawals>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-get_expected_withdrawals>
 ///
 /// # Errors
@@ -50,6 +52,7 @@ fn get_pending_partial_withdrawals(
 }
 
 /// Appends what the sweep through the registry finds: all of who has left, the excess of who has too much.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/capella/beacon-chain.md#new-get_validators_sweep_withdrawals>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-get_validators_sweep_withdrawals>
 fn get_validators_sweep_withdrawals(
     state: &BeaconState,
@@ -64,11 +67,11 @@ fn get_validators_sweep_withdrawals(
         }
         let validator = get_validator(state, validator_index)?;
         let balance = get_balance_after_withdrawals(state, validator_index, withdrawals)?;
-        if is_fully_withdrawable_validator(&validator, balance, epoch) {
+        if is_fully_withdrawable_validator(state.fork_name, &validator, balance, epoch) {
             append(state, withdrawals, validator_index, &validator, balance)?;
-        } else if is_partially_withdrawable_validator(&validator, balance) {
-            let amount = balance - get_max_effective_balance(&validator.withdrawal_credentials);
-            append(state, withdrawals, validator_index, &validator, amount)?;
+        } else if is_partially_withdrawable_validator(state.fork_name, &validator, balance) {
+            let max = get_max_effective_balance(state.fork_name, &validator.withdrawal_credentials);
+            append(state, withdrawals, validator_index, &validator, balance - max)?;
         }
         validator_index = (validator_index + 1) % count;
     }
@@ -102,6 +105,7 @@ fn append(
 }
 
 /// Takes from the balances what the payload pays out, which must be exactly what is expected.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/capella/beacon-chain.md#new-process_withdrawals>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_withdrawals>
 ///
 /// # Errors

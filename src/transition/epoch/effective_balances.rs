@@ -20,7 +20,7 @@ pub fn process_effective_balance_updates(state: &mut BeaconState) -> Result<(), 
         if threshold(*balance, DOWNWARD_THRESHOLD)? < effective_balance
             || threshold(effective_balance, UPWARD_THRESHOLD)? < *balance
         {
-            let max = get_max_effective_balance(&validators.withdrawal_credentials(index));
+            let max = get_max_effective_balance(state.fork_name, &validators.withdrawal_credentials(index));
             validators.set_effective_balance(index, max.min(balance - balance % EFFECTIVE_BALANCE_INCREMENT));
         }
     }

@@ -14,15 +14,25 @@ pub fn get_committee_indices(attestation: &Attestation) -> Vec<CommitteeIndex> {
     bits.filter(|(_, bit)| *bit).map(|(index, _)| index as CommitteeIndex).collect()
 }
 
-/// Who attests, in the order of the bits: one after the other committee of the slot. `shuffling` is that of the slot's
-/// epoch.
+/// The committees that an attestation of a block of `fork` is of: before Electra one, which its data names.
+pub fn committees_of(fork: ForkName, attestation: &Attestation) -> Vec<CommitteeIndex> {
+    if fork >= ForkName::Electra { get_committee_indices(attestation) } else { vec![attestation.data.index] }
+}
+
+/// Who attests, in the order of the bits: one after the other committee of the slot. `fork` is that of the block or message
+/// that brought it, `shuffling` that of the slot's epoch.
 ///
 /// # Errors
 /// When a committee does not exist, or the bits are fewer than the committees' members.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_attesting_indices>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-get_attesting_indices>
-pub fn get_attesting_indices(shuffling: &Shuffling, attestation: &Attestation) -> Result<Vec<u32>, TransitionError> {
+pub fn get_attesting_indices(
+    fork: ForkName,
+    shuffling: &Shuffling,
+    attestation: &Attestation,
+) -> Result<Vec<u32>, TransitionError> {
     let (mut attesting, mut offset) = (Vec::new(), 0);
-    for index in get_committee_indices(attestation) {
+    for index in committees_of(fork, attestation) {
         let committee = committee_of(shuffling, attestation.data.slot, index)?;
         for (i, member) in committee.iter().enumerate() {
             let bit = attestation.aggregation_bits.get(offset + i).map_err(|_| TransitionError::Invalid {
@@ -45,15 +55,16 @@ pub fn get_indexed_attestation(
     attestation: &Attestation,
 ) -> Result<IndexedAttestation, TransitionError> {
     let shuffling = get_shuffling(state, compute_epoch_at_slot(attestation.data.slot))?;
-    index_attestation(&shuffling, attestation)
+    index_attestation(state.fork_name, &shuffling, attestation)
 }
 
 /// As [`get_indexed_attestation`], with the committees at hand.
 pub fn index_attestation(
+    fork: ForkName,
     shuffling: &Shuffling,
     attestation: &Attestation,
 ) -> Result<IndexedAttestation, TransitionError> {
-    let mut indices: Vec<_> = get_attesting_indices(shuffling, attestation)?.into_iter().map(u64::from).collect();
+    let mut indices: Vec<_> = get_attesting_indices(fork, shuffling, attestation)?.into_iter().map(u64::from).collect();
     indices.sort_unstable();
     let attesting_indices = indices.try_into().map_err(|_| TransitionError::Invalid {
         operation: "attestation",
@@ -72,6 +83,8 @@ pub fn is_valid_indexed_attestation(
 ) -> Result<(), TransitionError> {
     let indices = &attestation.attesting_indices;
     ensure(!indices.is_empty(), "attestation", "somebody must attest")?;
+    let limit = if state.fork_name >= ForkName::Electra { MAX_ATTESTERS_PER_SLOT } else { MAX_VALIDATORS_PER_COMMITTEE };
+    ensure(indices.len() <= limit, "attestation", "it must not have more attesters than its committees can have members")?;
     let ascending = indices.windows(2).all(|pair| pair[0] < pair[1]);
     ensure(ascending, "attestation", "attesters must be sorted and appear once")?;
     let last = indices[indices.len() - 1];
@@ -110,6 +123,7 @@ pub fn get_public_key(state: &BeaconState, index: ValidatorIndex, ctx: &Context)
 
 /// The participation flags, as bits, that a vote earns its attesters when it is included after `inclusion_delay` slots. The
 /// specification returns a list of their indices.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#get_attestation_participation_flag_indices>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/beacon-chain.md#modified-get_attestation_participation_flag_indices>
 pub fn get_attestation_participation_flags(
     state: &BeaconState,
@@ -122,9 +136,10 @@ pub fn get_attestation_participation_flags(
     let is_matching_head = is_matching_target && data.beacon_block_root == get_block_root_at_slot(state, data.slot)?;
     ensure(data.source == justified, "attestation", "its source must be the justified checkpoint")?;
 
+    let is_target_timely = state.fork_name >= ForkName::Deneb || inclusion_delay <= SLOTS_PER_EPOCH;
     let flag = |earned: bool, index: usize| if earned { 1 << index } else { 0 };
     Ok(flag(inclusion_delay <= SLOTS_PER_EPOCH.isqrt(), TIMELY_SOURCE_FLAG_INDEX)
-        | flag(is_matching_target, TIMELY_TARGET_FLAG_INDEX)
+        | flag(is_matching_target && is_target_timely, TIMELY_TARGET_FLAG_INDEX)
         | flag(is_matching_head && inclusion_delay == MIN_ATTESTATION_INCLUSION_DELAY, TIMELY_HEAD_FLAG_INDEX))
 }
 

@@ -7,6 +7,14 @@ use crate::{
     types::{preset::*, *},
 };
 
+/// Validators that may leave in the state's epoch, and until Capella join, before Electra.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_validator_churn_limit>
+pub fn get_validator_churn_limit(state: &BeaconState, ctx: &Context) -> u64 {
+    let (validators, epoch) = (&state.validators, state.current_epoch());
+    let active = (0..validators.len()).filter(|index| validators.is_active(*index, epoch)).count() as u64;
+    (active / ctx.config.churn_limit_quotient).max(ctx.config.min_per_epoch_churn_limit)
+}
+
 /// In Gwei, for the state's epoch.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-get_balance_churn_limit>
 pub fn get_balance_churn_limit(state: &mut BeaconState, ctx: &Context) -> Result<Gwei, TransitionError> {

@@ -1,7 +1,10 @@
 //! Changes of balances, exits and slashings.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#beacon-state-mutators>
 
-use super::{checked_sum, compute_exit_epoch_and_update_churn, get_beacon_proposer_index, get_validator};
+use super::{
+    checked_sum, compute_activation_exit_epoch, compute_exit_epoch_and_update_churn, get_beacon_proposer_index,
+    get_validator, get_validator_churn_limit,
+};
 use crate::{
     transition::{Context, TransitionError},
     types::{preset::*, *},
@@ -30,6 +33,7 @@ pub fn get_balance(state: &BeaconState, index: ValidatorIndex) -> Result<Gwei, T
 }
 
 /// Queues a validator's exit, unless it exits already.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#initiate_validator_exit>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-initiate_validator_exit>
 pub fn initiate_validator_exit(
     state: &mut BeaconState,
@@ -40,7 +44,11 @@ pub fn initiate_validator_exit(
     if validator.exit_epoch != FAR_FUTURE_EPOCH {
         return Ok(());
     }
-    let exit_epoch = compute_exit_epoch_and_update_churn(state, validator.effective_balance, ctx)?;
+    let exit_epoch = if state.fork_name >= ForkName::Electra {
+        compute_exit_epoch_and_update_churn(state, validator.effective_balance, ctx)?
+    } else {
+        exit_queue_epoch(state, ctx)?
+    };
     let delay = ctx.config.min_validator_withdrawability_delay;
     validator.exit_epoch = exit_epoch;
     validator.withdrawable_epoch = checked_sum(exit_epoch, delay, "a withdrawable epoch")?;
@@ -48,7 +56,26 @@ pub fn initiate_validator_exit(
     Ok(())
 }
 
+/// Before Electra: the epoch of the last exit that is queued, or the one after it if that is full.
+fn exit_queue_epoch(state: &BeaconState, ctx: &Context) -> Result<Epoch, TransitionError> {
+    let validators = &state.validators;
+    let first = compute_activation_exit_epoch(state.current_epoch());
+    let (mut last, mut exits) = (first, 0);
+    for exit_epoch in (0..validators.len()).map(|index| validators.exit_epoch(index)) {
+        if exit_epoch == last {
+            exits += 1;
+        } else if exit_epoch > last && exit_epoch != FAR_FUTURE_EPOCH {
+            (last, exits) = (exit_epoch, 1);
+        }
+    }
+    let is_full = exits >= get_validator_churn_limit(state, ctx);
+    checked_sum(last, is_full.into(), "an exit epoch")
+}
+
 /// Slashes a validator. The reward goes to the whistleblower, or to the block's proposer if there is none.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#slash_validator>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#modified-slash_validator>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/bellatrix/beacon-chain.md#modified-slash_validator>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-slash_validator>
 pub fn slash_validator(
     state: &mut BeaconState,
@@ -68,14 +95,31 @@ pub fn slash_validator(
     let slot_of_epoch = epoch as usize % EPOCHS_PER_SLASHINGS_VECTOR;
     let slashed_balance = checked_sum(state.slashings[slot_of_epoch], effective_balance, "the slashed balance")?;
     state.slashings.set(slot_of_epoch, slashed_balance);
-    decrease_balance(state, slashed_index, effective_balance / MIN_SLASHING_PENALTY_QUOTIENT_ELECTRA)?;
+    decrease_balance(state, slashed_index, effective_balance / min_slashing_penalty_quotient(state.fork_name))?;
 
     let proposer_index = get_beacon_proposer_index(state)?;
-    let whistleblower_reward = effective_balance / WHISTLEBLOWER_REWARD_QUOTIENT_ELECTRA;
-    let proposer_reward = whistleblower_reward * PROPOSER_WEIGHT / WEIGHT_DENOMINATOR;
+    let whistleblower_reward = effective_balance / whistleblower_reward_quotient(state.fork_name);
+    let proposer_reward = if state.fork_name >= ForkName::Altair {
+        whistleblower_reward * PROPOSER_WEIGHT / WEIGHT_DENOMINATOR
+    } else {
+        whistleblower_reward / PROPOSER_REWARD_QUOTIENT
+    };
     increase_balance(state, proposer_index, proposer_reward)?;
     let whistleblower_index = whistleblower_index.unwrap_or(proposer_index);
     increase_balance(state, whistleblower_index, whistleblower_reward - proposer_reward)
+}
+
+fn min_slashing_penalty_quotient(fork: ForkName) -> u64 {
+    match fork {
+        ForkName::Phase0 => MIN_SLASHING_PENALTY_QUOTIENT,
+        ForkName::Altair => MIN_SLASHING_PENALTY_QUOTIENT_ALTAIR,
+        ForkName::Bellatrix | ForkName::Capella | ForkName::Deneb => MIN_SLASHING_PENALTY_QUOTIENT_BELLATRIX,
+        ForkName::Electra | ForkName::Fulu => MIN_SLASHING_PENALTY_QUOTIENT_ELECTRA,
+    }
+}
+
+fn whistleblower_reward_quotient(fork: ForkName) -> u64 {
+    if fork >= ForkName::Electra { WHISTLEBLOWER_REWARD_QUOTIENT_ELECTRA } else { WHISTLEBLOWER_REWARD_QUOTIENT }
 }
 
 /// Gives a validator compounding credentials; what it has above the minimum goes through the queue of deposits.

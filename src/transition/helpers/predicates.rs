@@ -55,15 +55,26 @@ pub fn has_execution_withdrawal_credential(validator: &Validator) -> bool {
     has_eth1_withdrawal_credential(validator) || has_compounding_withdrawal_credential(validator)
 }
 
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-is_fully_withdrawable_validator>
-pub fn is_fully_withdrawable_validator(validator: &Validator, balance: Gwei, epoch: Epoch) -> bool {
-    has_execution_withdrawal_credential(validator) && validator.withdrawable_epoch <= epoch && balance > 0
+/// Whether `fork` knows where to pay out: before Electra, compounding credentials meant nothing.
+fn has_withdrawal_address(fork: ForkName, validator: &Validator) -> bool {
+    if fork >= ForkName::Electra {
+        has_execution_withdrawal_credential(validator)
+    } else {
+        has_eth1_withdrawal_credential(validator)
+    }
 }
 
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/capella/beacon-chain.md#is_fully_withdrawable_validator>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-is_fully_withdrawable_validator>
+pub fn is_fully_withdrawable_validator(fork: ForkName, validator: &Validator, balance: Gwei, epoch: Epoch) -> bool {
+    has_withdrawal_address(fork, validator) && validator.withdrawable_epoch <= epoch && balance > 0
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/capella/beacon-chain.md#is_partially_withdrawable_validator>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-is_partially_withdrawable_validator>
-pub fn is_partially_withdrawable_validator(validator: &Validator, balance: Gwei) -> bool {
-    let max_effective_balance = get_max_effective_balance(&validator.withdrawal_credentials);
-    has_execution_withdrawal_credential(validator)
+pub fn is_partially_withdrawable_validator(fork: ForkName, validator: &Validator, balance: Gwei) -> bool {
+    let max_effective_balance = get_max_effective_balance(fork, &validator.withdrawal_credentials);
+    has_withdrawal_address(fork, validator)
         && validator.effective_balance == max_effective_balance
         && balance > max_effective_balance
 }
@@ -76,12 +87,32 @@ pub fn is_eligible_for_partial_withdrawals(validator: &Validator, balance: Gwei)
 }
 
 /// The highest effective balance, in Gwei, that a validator with these credentials can have. The specification passes the
-/// whole validator.
+/// whole validator. Before Electra the same for all.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-get_max_effective_balance>
-pub fn get_max_effective_balance(withdrawal_credentials: &Hash256) -> Gwei {
-    if is_compounding_withdrawal_credential(withdrawal_credentials) {
+pub fn get_max_effective_balance(fork: ForkName, withdrawal_credentials: &Hash256) -> Gwei {
+    if fork < ForkName::Electra {
+        MAX_EFFECTIVE_BALANCE
+    } else if is_compounding_withdrawal_credential(withdrawal_credentials) {
         MAX_EFFECTIVE_BALANCE_ELECTRA
     } else {
         MIN_ACTIVATION_BALANCE
     }
+}
+
+/// Whether the chain has had a block with a payload. Capella came after that.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/bellatrix/beacon-chain.md#is_merge_transition_complete>
+pub fn is_merge_transition_complete(state: &BeaconState) -> bool {
+    state.fork_name >= ForkName::Capella || state.latest_execution_payload_header != ExecutionPayloadHeader::default()
+}
+
+/// Whether the chain's first payload is in this body.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/bellatrix/beacon-chain.md#is_merge_transition_block>
+pub fn is_merge_transition_block(state: &BeaconState, body: &BeaconBlockBody) -> bool {
+    !is_merge_transition_complete(state) && body.execution_payload != ExecutionPayload::default()
+}
+
+/// Whether the body's payload counts: from the merge on, which came while Bellatrix was on.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/bellatrix/beacon-chain.md#is_execution_enabled>
+pub fn is_execution_enabled(state: &BeaconState, body: &BeaconBlockBody) -> bool {
+    is_merge_transition_block(state, body) || is_merge_transition_complete(state)
 }

@@ -9,13 +9,19 @@ use crate::{
 };
 
 /// A new validator; `amount` in Gwei.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_validator_from_deposit>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-get_validator_from_deposit>
-pub fn get_validator_from_deposit(pubkey: BLSPubkey, withdrawal_credentials: Hash256, amount: Gwei) -> Validator {
+pub fn get_validator_from_deposit(
+    fork: ForkName,
+    pubkey: BLSPubkey,
+    withdrawal_credentials: Hash256,
+    amount: Gwei,
+) -> Validator {
     let effective_balance = amount - amount % EFFECTIVE_BALANCE_INCREMENT;
     Validator {
         pubkey,
         withdrawal_credentials,
-        effective_balance: effective_balance.min(get_max_effective_balance(&withdrawal_credentials)),
+        effective_balance: effective_balance.min(get_max_effective_balance(fork, &withdrawal_credentials)),
         slashed: false,
         activation_eligibility_epoch: FAR_FUTURE_EPOCH,
         activation_epoch: FAR_FUTURE_EPOCH,
@@ -25,6 +31,7 @@ pub fn get_validator_from_deposit(pubkey: BLSPubkey, withdrawal_credentials: Has
 }
 
 /// Appends a validator and its place in every list that has one.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#modified-add_validator_to_registry>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-add_validator_to_registry>
 pub fn add_validator_to_registry(
     state: &mut BeaconState,
@@ -32,8 +39,12 @@ pub fn add_validator_to_registry(
     withdrawal_credentials: Hash256,
     amount: Gwei,
 ) {
-    state.validators.push(get_validator_from_deposit(pubkey, withdrawal_credentials, amount));
+    let validator = get_validator_from_deposit(state.fork_name, pubkey, withdrawal_credentials, amount);
+    state.validators.push(validator);
     state.balances.push(amount);
+    if state.fork_name < ForkName::Altair {
+        return;
+    }
     state.previous_epoch_participation.push(0);
     state.current_epoch_participation.push(0);
     state.inactivity_scores.push(0);

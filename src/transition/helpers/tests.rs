@@ -15,7 +15,7 @@ fn state(count: usize, epoch: Epoch) -> BeaconState {
     let validator = |index: usize| Validator {
         pubkey: BLSPubkey::left_padding_from(&index.to_be_bytes()),
         activation_epoch: 0,
-        ..get_validator_from_deposit(BLSPubkey::ZERO, Hash256::ZERO, MIN_ACTIVATION_BALANCE)
+        ..get_validator_from_deposit(ForkName::Fulu, BLSPubkey::ZERO, Hash256::ZERO, MIN_ACTIVATION_BALANCE)
     };
     BeaconState {
         slot: compute_start_slot_at_epoch(epoch),
