@@ -128,8 +128,8 @@ pub(super) fn check(
     ensure(is_aggregator(committee.len(), &message.selection_proof), reject("the validator is no aggregator"))?;
     let is_member = committee.iter().any(|member| u64::from(*member) == message.aggregator_index);
     ensure(is_member, reject("the aggregator is not in the committee"))?;
-    let attestation = index_attestation(state.fork_name, &shuffling, aggregate)
-        .map_err(|_| reject("its votes can't be read"))?;
+    let attestation =
+        index_attestation(state.fork_name, &shuffling, aggregate).map_err(|_| reject("its votes can't be read"))?;
     let signatures = signature_sets(shared, &state, signed, &attestation).map_err(|_| reject("a key is no key"))?;
     let vote = Vote { data: *data, attesting_indices: attestation.attesting_indices.to_vec() };
     Ok(Candidate { signatures, vote, key })

@@ -83,8 +83,13 @@ pub fn is_valid_indexed_attestation(
 ) -> Result<(), TransitionError> {
     let indices = &attestation.attesting_indices;
     ensure(!indices.is_empty(), "attestation", "somebody must attest")?;
-    let limit = if state.fork_name >= ForkName::Electra { MAX_ATTESTERS_PER_SLOT } else { MAX_VALIDATORS_PER_COMMITTEE };
-    ensure(indices.len() <= limit, "attestation", "it must not have more attesters than its committees can have members")?;
+    let limit =
+        if state.fork_name >= ForkName::Electra { MAX_ATTESTERS_PER_SLOT } else { MAX_VALIDATORS_PER_COMMITTEE };
+    ensure(
+        indices.len() <= limit,
+        "attestation",
+        "it must not have more attesters than its committees can have members",
+    )?;
     let ascending = indices.windows(2).all(|pair| pair[0] < pair[1]);
     ensure(ascending, "attestation", "attesters must be sorted and appear once")?;
     let last = indices[indices.len() - 1];
