@@ -3,13 +3,21 @@
 use tree_hash::TreeHash;
 
 use crate::{
-    crypto::{verify_data_column_sidecar, verify_data_column_sidecar_kzg_proofs},
+    crypto::{kzg::verify_blob_kzg_proof_batch, verify_data_column_sidecar, verify_data_column_sidecar_kzg_proofs},
     ssz::proof::is_valid_merkle_branch,
-    types::{Config, DataColumnSidecar, preset::KZG_COMMITMENTS_INCLUSION_PROOF_DEPTH},
+    types::{Blob, Config, DataColumnSidecar, KZGCommitment, KZGProof, preset::KZG_COMMITMENTS_INCLUSION_PROOF_DEPTH},
 };
 
 /// Position of `blob_kzg_commitments` among the fields of a block's body.
 const COMMITMENTS_FIELD: u64 = 11;
+
+/// Whether these are all blobs of a block with these commitments, each with its proof; in Deneb and Electra.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/fork-choice.md#new-is_data_available>
+pub fn are_blobs_available(blobs: &[Blob], proofs: &[KZGProof], blob_kzg_commitments: &[KZGCommitment]) -> bool {
+    let blobs: Vec<&Blob> = blobs.iter().collect();
+    // What is malformed or missing is an error there; it is no data here.
+    verify_blob_kzg_proof_batch(&blobs, blob_kzg_commitments, proofs).unwrap_or(false)
+}
 
 /// Whether the columns that this node samples of a block are what they should be; the caller has fetched all of them.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/fork-choice.md#modified-is_data_available>

@@ -19,7 +19,7 @@ use super::{
     store_task::Imported,
 };
 use crate::{
-    fork_choice::{PayloadStatus, import_block},
+    fork_choice::{PayloadStatus, check_merge, import_block},
     metrics::{self, BLOCK_STAGE_SECONDS, BLOCKS, GOSSIP_VERDICTS, QUEUE_DROPPED, QUEUE_LENGTH},
     transition::Checks,
     types::{BeaconState, Hash256, SignedBeaconBlock, compute_epoch_at_slot, compute_start_slot_at_epoch},
@@ -180,6 +180,9 @@ impl BlockTask {
                         let signed = gossip_block::check_signature(&shared, &parent_state, &block, block.root());
                         if signed.is_err() { BlockError::BadSignature } else { BlockError::Invalid(error.to_string()) }
                     })?;
+                // Execution clients know no total difficulties any more.
+                check_merge(&shared.config, &parent_state, &block.message, |_| None)
+                    .map_err(|error| BlockError::NotYet(error.to_string()))?;
                 prepare(&mut state).map_err(|e| BlockError::Internal(e.to_string()))?;
                 Ok((Arc::new(state), imported))
             };

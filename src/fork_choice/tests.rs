@@ -2,6 +2,7 @@
 
 mod fast_confirmation;
 mod head;
+mod merge_block;
 mod model;
 mod payload;
 mod proposer;

@@ -1,12 +1,14 @@
 //! `fork_choice`, `fast_confirmation` and `sync/optimistic`: what a store does, step by step. It is the node's own store and import; only the
 //! tasks around it are missing.
 
+mod steps;
+
 use std::{collections::HashMap, sync::Arc};
 
 use hornero::{
-    chain::availability::{is_data_available, verify_data_column_sidecar_inclusion_proof},
+    chain::availability::{are_blobs_available, is_data_available, verify_data_column_sidecar_inclusion_proof},
     crypto::PubkeyCache,
-    fork_choice::{HeadFacts, OnAttestationError, PayloadStatus, Store, import_block},
+    fork_choice::{HeadFacts, OnAttestationError, PayloadStatus, Store, check_merge, import_block},
     transition::{
         Checks, Context, SignatureCollector, get_committee_count_per_slot, get_indexed_attestation, get_shuffling,
         is_slashable_attestation_data, is_valid_indexed_attestation, process_slots,
@@ -15,70 +17,14 @@ use hornero::{
 };
 
 use super::{case::Case, config, states::read};
+use steps::{Answer, Expected, Head, RootAtEpoch, Step};
 
-/// One step: an event, or what must hold now.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Step {
-    tick: Option<u64>,
-    block: Option<String>,
-    /// The columns that the node can get; none of them if it can get none. Absent if the block has no blobs.
-    columns: Option<Vec<String>>,
-    attestation: Option<String>,
-    attester_slashing: Option<String>,
-    #[serde(default = "yes")]
-    valid: bool,
-    block_hash: Option<Hash256>,
-    payload_status: Option<Answer>,
-    checks: Option<Expected>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// What the execution client will say of `block_hash`.
-#[derive(serde::Deserialize, Clone)]
-#[serde(deny_unknown_fields)]
-struct Answer {
-    status: String,
-    latest_valid_hash: Option<Hash256>,
-    #[serde(rename = "validation_error")]
-    _validation_error: Option<String>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expected {
-    time: Option<u64>,
-    genesis_time: Option<u64>,
-    head: Option<Head>,
-    justified_checkpoint: Option<RootAtEpoch>,
-    finalized_checkpoint: Option<RootAtEpoch>,
-    proposer_boost_root: Option<Hash256>,
-    get_proposer_head: Option<Hash256>,
-    previous_epoch_observed_justified_checkpoint: Option<RootAtEpoch>,
-    current_epoch_observed_justified_checkpoint: Option<RootAtEpoch>,
-    previous_epoch_greatest_unrealized_checkpoint: Option<RootAtEpoch>,
-    previous_slot_head: Option<Hash256>,
-    current_slot_head: Option<Hash256>,
-    /// Where this is checked, the rule has run once more.
-    confirmed_root: Option<Hash256>,
-    safe_execution_block_hash: Option<Hash256>,
-}
-
-#[derive(serde::Deserialize, Debug, PartialEq)]
-#[serde(deny_unknown_fields)]
-struct Head {
-    slot: Slot,
-    root: Hash256,
-}
-
-#[derive(serde::Deserialize, Debug, PartialEq)]
-#[serde(deny_unknown_fields)]
-struct RootAtEpoch {
-    epoch: Epoch,
-    root: Hash256,
+/// What the node gets of a block's blobs.
+enum Data {
+    /// Nothing is said of them.
+    None,
+    Columns(Vec<DataColumnSidecar>),
+    Blobs(Blobs, Vec<KZGProof>),
 }
 
 /// A store and the states that the node keeps beside it.
@@ -90,6 +36,7 @@ struct Node<'a> {
     store: Store,
     states: HashMap<Hash256, BeaconState>,
     answers: HashMap<Hash256, Answer>,
+    pow_blocks: HashMap<Hash256, PowBlock>,
     /// Attestations of a slot that is not over, if the vectors send them when they are made.
     early: Vec<Attestation>,
 }
@@ -126,6 +73,7 @@ impl Node<'_> {
             store,
             states,
             answers: HashMap::new(),
+            pow_blocks: HashMap::new(),
             early: Vec::new(),
         })
     }
@@ -137,13 +85,24 @@ impl Node<'_> {
                 self.store.on_tick(seconds * 1000);
                 std::mem::take(&mut self.early).iter().try_for_each(|attestation| self.on_attestation(attestation))
             }
-            Step { block: Some(name), columns, .. } => {
+            Step { block: Some(name), columns, blobs, proofs, .. } => {
                 let block = self.case.block(&name)?;
-                let columns = columns.map(|names| names.iter().map(|name| self.case.ssz(name)).collect());
-                self.on_block(&block, columns.transpose()?, valid)
+                let data = match (columns, blobs) {
+                    (Some(names), _) => {
+                        Data::Columns(names.iter().map(|name| self.case.ssz(name)).collect::<Result<_, _>>()?)
+                    }
+                    (None, Some(name)) => Data::Blobs(self.case.ssz(&name)?, proofs),
+                    (None, None) => Data::None,
+                };
+                self.on_block(&block, &data, valid)
             }
-            Step { attestation: Some(name), .. } => self.on_attestation(&self.case.ssz(&name)?),
-            Step { attester_slashing: Some(name), .. } => self.on_attester_slashing(&self.case.ssz(&name)?),
+            Step { attestation: Some(name), .. } => self.on_attestation(&self.attestation(&name)?),
+            Step { attester_slashing: Some(name), .. } => self.on_attester_slashing(&self.attester_slashing(&name)?),
+            Step { pow_block: Some(name), .. } => {
+                let block: PowBlock = self.case.ssz(&name)?;
+                self.pow_blocks.insert(block.block_hash, block);
+                Ok(())
+            }
             Step { block_hash: Some(hash), payload_status: Some(answer), .. } => {
                 self.answers.insert(hash, answer);
                 Ok(())
@@ -158,36 +117,55 @@ impl Node<'_> {
         }
     }
 
-    fn on_block(
-        &mut self,
-        block: &SignedBeaconBlock,
-        columns: Option<Vec<DataColumnSidecar>>,
-        valid: bool,
-    ) -> Result<(), String> {
+    fn attestation(&self, name: &str) -> Result<Attestation, String> {
+        if self.case.fork()? >= ForkName::Electra {
+            return self.case.ssz(name);
+        }
+        Ok(self.case.ssz::<AttestationPhase0>(name)?.into())
+    }
+
+    fn attester_slashing(&self, name: &str) -> Result<AttesterSlashing, String> {
+        if self.case.fork()? >= ForkName::Electra {
+            return self.case.ssz(name);
+        }
+        Ok(self.case.ssz::<AttesterSlashingPhase0>(name)?.into())
+    }
+
+    fn on_block(&mut self, block: &SignedBeaconBlock, data: &Data, valid: bool) -> Result<(), String> {
         let (message, root) = (&block.message, block.root());
         if self.store.contains(&root) {
             return Ok(());
         }
         self.store.validate_on_block(message.slot, &message.parent_root).map_err(text)?;
-        self.check_columns(columns.as_deref(), valid)?;
+        self.check_data(message, data, valid)?;
         let ctx = Context { config: &self.config, keys: &self.keys };
         let parent_state = &self.states[&message.parent_root];
         let (state, mut imported) = import_block(parent_state, block, &ctx, self.checks).map_err(text)?;
         if imported.root != root {
             return Err("the imported block has another root".into());
         }
+        let get_pow_block = |hash: &Hash256| self.pow_blocks.get(hash).cloned();
+        check_merge(&self.config, parent_state, message, get_pow_block).map_err(text)?;
         imported.payload_status = self.ask_execution(message)?;
         self.store.on_block(imported).map_err(text)?;
         self.states.insert(root, state);
         Ok(())
     }
 
-    fn check_columns(&self, columns: Option<&[DataColumnSidecar]>, valid: bool) -> Result<(), String> {
-        let Some(columns) = columns else { return Ok(()) };
-        if columns.is_empty() || !is_data_available(&self.config, columns) {
+    fn check_data(&self, block: &BeaconBlock, data: &Data, valid: bool) -> Result<(), String> {
+        let commitments = &block.body.blob_kzg_commitments;
+        let is_available = match data {
+            Data::Columns(columns) => !columns.is_empty() && is_data_available(&self.config, columns),
+            Data::Blobs(blobs, proofs) => are_blobs_available(blobs, proofs, commitments),
+            Data::None => self.case.fork()? == ForkName::Fulu || are_blobs_available(&[], &[], commitments),
+        };
+        if !is_available {
             return Err("its data is not available".into());
         }
-        if valid && !columns.iter().all(verify_data_column_sidecar_inclusion_proof) {
+        if let Data::Columns(columns) = data
+            && valid
+            && !columns.iter().all(verify_data_column_sidecar_inclusion_proof)
+        {
             return Err("a column's commitments are not those of its block".into());
         }
         Ok(())

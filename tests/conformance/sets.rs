@@ -107,7 +107,6 @@ const LATER: &[([&str; 4], &str)] = &[
     (["minimal", "gloas", "*", "*"], "the next fork"),
     (["*", "electra", "fork", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
     (["*", "electra", "transition", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
-    (["*", "electra", "fork_choice", "on_block"], "blobs as a whole ended with Fulu"),
     (["*", "*", "networking", "*"], "gossip of all topics and custody come with the network"),
     (["*", "electra", "ssz_static", "BlobIdentifier"], "blob sidecars ended with Fulu"),
     (["*", "electra", "ssz_static", "BlobSidecar"], "blob sidecars ended with Fulu"),
