@@ -24,5 +24,5 @@ pub use helpers::*;
 pub use signatures::*;
 pub use slots::process_slots;
 pub use state_transition::state_transition;
-pub use upgrade::{initialize_proposer_lookahead, upgrade_to_fulu};
+pub use upgrade::*;
 pub use weak_subjectivity::*;

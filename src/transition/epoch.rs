@@ -1,11 +1,14 @@
 //! What happens at the end of an epoch, a file for each heading.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#epoch-processing>
 
+mod attestation_deltas;
 mod effective_balances;
+mod historical_roots;
 mod historical_summaries;
 mod inactivity;
 mod justification;
 mod participation;
+mod pending_attestations;
 mod pending_consolidations;
 mod pending_deposits;
 mod proposer_lookahead;
@@ -16,11 +19,14 @@ mod slashings;
 mod sync_committees;
 mod totals;
 
+pub use attestation_deltas::AttestationDeltas;
 pub use effective_balances::process_effective_balance_updates;
+pub use historical_roots::process_historical_roots_update;
 pub use historical_summaries::process_historical_summaries_update;
 pub use inactivity::process_inactivity_updates;
 pub use justification::process_justification_and_finalization;
-pub use participation::process_participation_flag_updates;
+pub use participation::{process_participation_flag_updates, process_participation_record_updates};
+pub use pending_attestations::{Inclusion, PendingParticipation, pending_attesters};
 pub use pending_consolidations::process_pending_consolidations;
 pub use pending_deposits::process_pending_deposits;
 pub use proposer_lookahead::process_proposer_lookahead;
@@ -37,24 +43,45 @@ use crate::types::{BeaconState, ForkName};
 /// Everything that happens after an epoch's last slot.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#modified-process_epoch>
 pub fn process_epoch(state: &mut BeaconState, ctx: &Context) -> Result<(), TransitionError> {
-    // Neither registry nor participation change before the rewards are paid.
-    let totals = ParticipationTotals::new(state)?;
-    justification::process_with(state, &totals)?;
-    process_inactivity_updates(state, ctx)?;
-    rewards::process_with(state, &totals, ctx)?;
+    let fork = state.fork_name;
+    process_participation(state, ctx)?;
     process_registry_updates(state, ctx)?;
     process_slashings(state)?;
     process_eth1_data_reset(state);
-    process_pending_deposits(state, ctx)?;
-    process_pending_consolidations(state)?;
+    if fork >= ForkName::Electra {
+        process_pending_deposits(state, ctx)?;
+        process_pending_consolidations(state)?;
+    }
     process_effective_balance_updates(state)?;
     process_slashings_reset(state);
     process_randao_mixes_reset(state);
-    process_historical_summaries_update(state);
-    process_participation_flag_updates(state);
-    process_sync_committee_updates(state)?;
-    if state.fork_name >= ForkName::Fulu {
+    if fork >= ForkName::Capella {
+        process_historical_summaries_update(state);
+    } else {
+        process_historical_roots_update(state);
+    }
+    if fork >= ForkName::Altair {
+        process_participation_flag_updates(state);
+        process_sync_committee_updates(state)?;
+    } else {
+        process_participation_record_updates(state);
+    }
+    if fork >= ForkName::Fulu {
         process_proposer_lookahead(state)?;
     }
     Ok(())
+}
+
+/// What depends on who took part: justification, inactivity, rewards. Neither registry nor participation change before the
+/// rewards are paid, so they are summed once.
+fn process_participation(state: &mut BeaconState, ctx: &Context) -> Result<(), TransitionError> {
+    if state.fork_name == ForkName::Phase0 {
+        let participation = PendingParticipation::new(state)?;
+        justification::process_with(state, &participation.totals)?;
+        return attestation_deltas::process_with(state, &participation);
+    }
+    let totals = ParticipationTotals::new(state)?;
+    justification::process_with(state, &totals)?;
+    process_inactivity_updates(state, ctx)?;
+    rewards::process_with(state, &totals, ctx)
 }

@@ -3,7 +3,7 @@
 
 use tree_hash::TreeHash as _;
 
-use super::{Context, TransitionError, epoch::process_epoch, upgrade::upgrade_to_fulu};
+use super::{Context, TransitionError, epoch::process_epoch, upgrade::run_scheduled_upgrades};
 use crate::types::{preset::*, *};
 
 /// Takes the state forward to the start of `slot`, through the ends of epochs and the upgrades on the way. Each slot costs
@@ -22,9 +22,8 @@ pub fn process_slots(state: &mut BeaconState, slot: Slot, ctx: &Context) -> Resu
             process_epoch(state, ctx)?;
         }
         state.slot += 1;
-        let starts_fulu = state.slot == compute_start_slot_at_epoch(ctx.config.fulu_fork_epoch);
-        if starts_fulu && state.fork_name == ForkName::Electra {
-            upgrade_to_fulu(state, ctx)?;
+        if state.slot.is_multiple_of(SLOTS_PER_EPOCH) {
+            run_scheduled_upgrades(state, ctx)?;
         }
     }
     Ok(())

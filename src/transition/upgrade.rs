@@ -1,34 +1,67 @@
-//! Upgrades of the state at forks.
-//! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/fork.md>
+//! Upgrades of the state at forks, in place: only what is new changes. One file per fork, each after its `fork.md`.
 
-use super::{Context, TransitionError, get_beacon_proposer_indices};
-use crate::{
-    ssz::Column,
-    types::{preset::*, *},
-};
+mod altair;
+mod bellatrix;
+mod capella;
+mod deneb;
+mod electra;
+mod fulu;
 
-/// Makes an Electra state a Fulu one, in place: only what is new changes.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/fork.md#upgrading-the-state>
-pub fn upgrade_to_fulu(state: &mut BeaconState, ctx: &Context) -> Result<(), TransitionError> {
-    state.proposer_lookahead = initialize_proposer_lookahead(state)?;
-    state.fork = Fork {
-        previous_version: state.fork.current_version,
-        current_version: ctx.config.fulu_fork_version,
-        epoch: state.current_epoch(),
-    };
-    state.fork_name = ForkName::Fulu;
+pub use altair::{translate_participation, upgrade_to_altair};
+pub use bellatrix::upgrade_to_bellatrix;
+pub use capella::upgrade_to_capella;
+pub use deneb::upgrade_to_deneb;
+pub use electra::upgrade_to_electra;
+pub use fulu::{initialize_proposer_lookahead, upgrade_to_fulu};
+
+use super::{Context, TransitionError, ensure};
+use crate::types::*;
+
+/// Upgrades a state of the fork before to `fork`.
+///
+/// # Errors
+/// When the state is of another fork than the one before, or is damaged.
+pub fn upgrade_to(state: &mut BeaconState, fork: ForkName, ctx: &Context) -> Result<(), TransitionError> {
+    ensure(fork.previous() == Some(state.fork_name), "upgrade", "the state must be of the fork before")?;
+    match fork {
+        // No fork is before phase 0.
+        ForkName::Phase0 => Ok(()),
+        ForkName::Altair => upgrade_to_altair(state, ctx),
+        ForkName::Bellatrix => {
+            upgrade_to_bellatrix(state, ctx);
+            Ok(())
+        }
+        ForkName::Capella => {
+            upgrade_to_capella(state, ctx);
+            Ok(())
+        }
+        ForkName::Deneb => {
+            upgrade_to_deneb(state, ctx);
+            Ok(())
+        }
+        ForkName::Electra => upgrade_to_electra(state, ctx),
+        ForkName::Fulu => upgrade_to_fulu(state, ctx),
+    }
+}
+
+/// Runs the upgrades that are scheduled for the state's epoch, which has just begun; test networks have several at once.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/bellatrix/fork.md#upgrading-the-state>
+pub(super) fn run_scheduled_upgrades(state: &mut BeaconState, ctx: &Context) -> Result<(), TransitionError> {
+    let epoch = state.current_epoch();
+    for fork in ForkName::ALL {
+        if fork.previous() == Some(state.fork_name) && ctx.config.fork_epoch(fork) == epoch {
+            upgrade_to(state, fork, ctx)?;
+        }
+    }
     Ok(())
 }
 
-/// The proposers of the state's epoch and of those ahead.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/fork.md#new-initialize_proposer_lookahead>
-pub fn initialize_proposer_lookahead(state: &BeaconState) -> Result<Column<ValidatorIndex>, TransitionError> {
-    let current_epoch = state.current_epoch();
-    let mut lookahead = Column::default();
-    for epoch in current_epoch..=current_epoch + MIN_SEED_LOOKAHEAD {
-        for proposer in get_beacon_proposer_indices(state, epoch)? {
-            lookahead.push(proposer);
-        }
-    }
-    Ok(lookahead)
+/// Names `fork` in the state, from its epoch on.
+fn begin(state: &mut BeaconState, fork: ForkName, ctx: &Context) {
+    state.fork = Fork {
+        previous_version: state.fork.current_version,
+        current_version: ctx.config.version_of(fork),
+        epoch: state.current_epoch(),
+    };
+    state.fork_name = fork;
 }

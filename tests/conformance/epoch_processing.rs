@@ -41,10 +41,12 @@ fn process_part(case: &Case, state: &mut BeaconState, ctx: &Context) -> Result<R
     Ok(match case.handler.as_str() {
         "effective_balance_updates" => epoch::process_effective_balance_updates(state),
         "eth1_data_reset" => never_fails(epoch::process_eth1_data_reset, state),
+        "historical_roots_update" => never_fails(epoch::process_historical_roots_update, state),
         "historical_summaries_update" => never_fails(epoch::process_historical_summaries_update, state),
         "inactivity_updates" => epoch::process_inactivity_updates(state, ctx),
         "justification_and_finalization" => epoch::process_justification_and_finalization(state),
         "participation_flag_updates" => never_fails(epoch::process_participation_flag_updates, state),
+        "participation_record_updates" => never_fails(epoch::process_participation_record_updates, state),
         "pending_consolidations" => epoch::process_pending_consolidations(state),
         "pending_deposits" => epoch::process_pending_deposits(state, ctx),
         "proposer_lookahead" => epoch::process_proposer_lookahead(state),

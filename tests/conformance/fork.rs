@@ -2,12 +2,12 @@
 
 use hornero::{
     crypto::PubkeyCache,
-    transition::{Context, upgrade_to_fulu},
-    types::ForkName,
+    transition::{Context, upgrade_to},
 };
 use serde::Deserialize;
 
 use super::{
+    blocks::upgrade_of,
     case::Case,
     config,
     states::{check_post, read_in_fork},
@@ -21,11 +21,9 @@ struct Meta {
 
 pub fn run(case: &Case) -> Result<(), String> {
     let Meta { fork } = case.yaml("meta")?;
-    if fork != "fulu" {
-        return Err(format!("no upgrade to {fork}"));
-    }
+    let (post, pre) = upgrade_of(&fork)?;
     let (config, keys) = (config::of(case)?, PubkeyCache::default());
-    let mut state = read_in_fork(case, "pre", ForkName::Electra)?;
-    let result = upgrade_to_fulu(&mut state, &Context { config: &config, keys: &keys });
+    let mut state = read_in_fork(case, "pre", pre)?;
+    let result = upgrade_to(&mut state, post, &Context { config: &config, keys: &keys });
     check_post(case, result, state)
 }

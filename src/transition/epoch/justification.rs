@@ -1,7 +1,7 @@
 //! Justification and finalization.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#justification-and-finalization>
 
-use super::ParticipationTotals;
+use super::{ParticipationTotals, PendingParticipation};
 use crate::{
     transition::{TransitionError, get_block_root, get_total_active_balance},
     types::{preset::*, *},
@@ -10,7 +10,11 @@ use crate::{
 /// Justifies and finalizes by the votes so far. Fork choice calls it alone, to know what a tip would justify.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#justification-and-finalization>
 pub fn process_justification_and_finalization(state: &mut BeaconState) -> Result<(), TransitionError> {
-    let totals = ParticipationTotals::new(state)?;
+    let totals = if state.fork_name == ForkName::Phase0 {
+        PendingParticipation::new(state)?.totals
+    } else {
+        ParticipationTotals::new(state)?
+    };
     process_with(state, &totals)
 }
 

@@ -1,7 +1,7 @@
-//! Rewards and penalties.
+//! Rewards and penalties since Altair.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#rewards-and-penalties>
 
-use super::ParticipationTotals;
+use super::{ParticipationTotals, PendingParticipation, attestation_deltas};
 use crate::{
     transition::{
         Context, TransitionError, get_base_reward_per_increment, get_total_active_balance, has_flag,
@@ -13,6 +13,10 @@ use crate::{
 /// Pays every eligible validator for the previous epoch.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#rewards-and-penalties>
 pub fn process_rewards_and_penalties(state: &mut BeaconState, ctx: &Context) -> Result<(), TransitionError> {
+    if state.fork_name == ForkName::Phase0 {
+        let participation = PendingParticipation::new(state)?;
+        return attestation_deltas::process_with(state, &participation);
+    }
     let totals = ParticipationTotals::new(state)?;
     process_with(state, &totals, ctx)
 }
@@ -40,7 +44,7 @@ pub(super) fn process_with(
 }
 
 /// Applies the sets of deltas one after the other, as the specification does: a balance stops at zero in between.
-fn apply(balance: Gwei, deltas: &[Delta]) -> Option<Gwei> {
+pub(super) fn apply(balance: Gwei, deltas: &[Delta]) -> Option<Gwei> {
     deltas.iter().try_fold(balance, |balance, delta| {
         balance.checked_add(delta.reward).map(|balance| balance.saturating_sub(delta.penalty))
     })
@@ -69,7 +73,10 @@ pub struct RewardTerms {
 impl RewardTerms {
     /// Of the state at its epoch's end, after justification and inactivity updates.
     pub fn new(state: &mut BeaconState, totals: &ParticipationTotals, ctx: &Context) -> Result<Self, TransitionError> {
-        let denominator = ctx.config.inactivity_score_bias.checked_mul(INACTIVITY_PENALTY_QUOTIENT_BELLATRIX);
+        let is_altair = state.fork_name == ForkName::Altair;
+        let quotient =
+            if is_altair { INACTIVITY_PENALTY_QUOTIENT_ALTAIR } else { INACTIVITY_PENALTY_QUOTIENT_BELLATRIX };
+        let denominator = ctx.config.inactivity_score_bias.checked_mul(quotient);
         Ok(RewardTerms {
             previous_epoch: state.previous_epoch(),
             base_reward_per_increment: get_base_reward_per_increment(state)?,

@@ -67,6 +67,12 @@ pub fn compute_consolidation_epoch_and_update_churn(
     Ok(queue.earliest_epoch)
 }
 
+/// Validators that may come in the state's epoch, since Deneb.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/beacon-chain.md#new-get_validator_activation_churn_limit>
+pub fn get_validator_activation_churn_limit(state: &BeaconState, ctx: &Context) -> u64 {
+    get_validator_churn_limit(state, ctx).min(ctx.config.max_per_epoch_activation_churn_limit)
+}
+
 /// Balance leaves epoch by epoch: the first epoch with room, and the room that is left in it.
 struct Queue {
     earliest_epoch: Epoch,

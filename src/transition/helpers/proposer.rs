@@ -9,41 +9,42 @@ use crate::{
     types::{preset::*, *},
 };
 
-/// The largest of the random numbers that effective balances are compared with, since Electra.
-const MAX_RANDOM_VALUE: u64 = u16::MAX as u64;
-/// Random numbers in one hash.
-const RANDOM_VALUES_PER_HASH: u64 = 16;
-
-/// A seed's random numbers of 16 bits, in order.
-pub(super) struct RandomValues {
+/// Draws candidates by their effective balance, one after the other: each has a chance of its balance over the largest
+/// possible. Random numbers have 8 bits, since Electra 16.
+pub(super) struct Draw {
     seed: Hash256,
+    is_electra: bool,
     next: u64,
     hash: [u8; 32],
 }
 
-impl RandomValues {
-    pub(super) fn new(seed: Hash256) -> Self {
-        RandomValues { seed, next: 0, hash: [0; 32] }
+impl Draw {
+    pub(super) fn new(seed: Hash256, fork: ForkName) -> Self {
+        Draw { seed, is_electra: fork >= ForkName::Electra, next: 0, hash: [0; 32] }
     }
-}
 
-impl Iterator for RandomValues {
-    type Item = u64;
+    /// Whether the next candidate, of this balance, is taken.
+    pub(super) fn takes(&mut self, effective_balance: Gwei) -> bool {
+        let (max_effective_balance, max_random_value) = if self.is_electra {
+            (MAX_EFFECTIVE_BALANCE_ELECTRA, u64::from(u16::MAX))
+        } else {
+            (MAX_EFFECTIVE_BALANCE, u64::from(u8::MAX))
+        };
+        u128::from(effective_balance) * u128::from(max_random_value)
+            >= u128::from(max_effective_balance) * u128::from(self.random_value())
+    }
 
-    fn next(&mut self) -> Option<u64> {
-        if self.next.is_multiple_of(RANDOM_VALUES_PER_HASH) {
-            self.hash = hash_with_number(self.seed, self.next / RANDOM_VALUES_PER_HASH);
+    fn random_value(&mut self) -> u64 {
+        let bytes = if self.is_electra { 2 } else { 1 };
+        let per_hash = 32 / bytes;
+        if self.next.is_multiple_of(per_hash) {
+            self.hash = hash_with_number(self.seed, self.next / per_hash);
         }
-        let offset = (self.next % RANDOM_VALUES_PER_HASH * 2) as usize;
+        let offset = (self.next % per_hash * bytes) as usize;
         self.next += 1;
-        Some(u64::from(u16::from_le_bytes([self.hash[offset], self.hash[offset + 1]])))
+        let low = u64::from(self.hash[offset]);
+        if self.is_electra { low | u64::from(self.hash[offset + 1]) << 8 } else { low }
     }
-}
-
-/// Whether a candidate of this balance is taken, which has a chance of its balance over the largest possible.
-pub(super) fn is_drawn(effective_balance: Gwei, random_value: u64) -> bool {
-    u128::from(effective_balance) * u128::from(MAX_RANDOM_VALUE)
-        >= u128::from(MAX_EFFECTIVE_BALANCE_ELECTRA) * u128::from(random_value)
 }
 
 /// `hash(seed + uint_to_bytes(number))`
@@ -64,13 +65,10 @@ pub fn compute_proposer_index(
     ensure(!indices.is_empty(), "proposer", "somebody must be active")?;
     let total = indices.len() as u64;
     let shuffler = Shuffler::new(seed, total);
-    for (i, random_value) in RandomValues::new(seed).enumerate() {
-        let candidate = indices[shuffler.compute_shuffled_index(i as u64 % total) as usize];
-        if is_drawn(state.validators.effective_balance(candidate as usize), random_value) {
-            return Ok(candidate.into());
-        }
-    }
-    unreachable!("the random numbers never end")
+    let mut draw = Draw::new(seed, state.fork_name);
+    let mut candidates = (0..total).cycle().map(|i| indices[shuffler.compute_shuffled_index(i) as usize]);
+    let drawn = candidates.find(|candidate| draw.takes(state.validators.effective_balance(*candidate as usize)));
+    Ok(drawn.expect("the candidates never end").into())
 }
 
 /// The proposers of an epoch's slots.
@@ -83,7 +81,7 @@ pub fn get_beacon_proposer_indices(state: &BeaconState, epoch: Epoch) -> Result<
     slots.map(|slot| compute_proposer_index(state, &indices, hash_with_number(seed, slot).into())).collect()
 }
 
-/// The proposer of the state's slot: from the lookahead in Fulu; in Electra it is drawn anew by each call.
+/// The proposer of the state's slot: from the lookahead since Fulu; before, it is drawn anew by each call.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#modified-get_beacon_proposer_index>
 pub fn get_beacon_proposer_index(state: &BeaconState) -> Result<ValidatorIndex, TransitionError> {
     if state.fork_name >= ForkName::Fulu {

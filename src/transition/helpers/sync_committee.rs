@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    get_active_validator_indices, get_seed,
-    proposer::{RandomValues, is_drawn},
-    shuffle_list,
-};
+use super::{get_active_validator_indices, get_seed, proposer::Draw, shuffle_list};
 use crate::{
     crypto::{DOMAIN_SYNC_COMMITTEE, eth_aggregate_pubkeys},
     transition::{TransitionError, ensure},
@@ -22,10 +18,10 @@ pub fn get_next_sync_committee_indices(state: &BeaconState) -> Result<Vec<u32>, 
     let mut candidates = get_active_validator_indices(state, epoch);
     ensure(!candidates.is_empty(), "sync committee", "somebody must be active")?;
     shuffle_list(&mut candidates, seed);
-    let drawn = candidates.iter().cycle().zip(RandomValues::new(seed)).filter(|(candidate, random_value)| {
-        is_drawn(state.validators.effective_balance(**candidate as usize), *random_value)
-    });
-    Ok(drawn.take(SYNC_COMMITTEE_SIZE).map(|(member, _)| *member).collect())
+    let mut draw = Draw::new(seed, state.fork_name);
+    let drawn = candidates.iter().cycle();
+    let drawn = drawn.filter(|candidate| draw.takes(state.validators.effective_balance(**candidate as usize)));
+    Ok(drawn.take(SYNC_COMMITTEE_SIZE).copied().collect())
 }
 
 /// The next committee.
