@@ -38,7 +38,7 @@ pub use sync_committees::process_sync_committee_updates;
 pub use totals::ParticipationTotals;
 
 use super::{Context, TransitionError};
-use crate::types::{BeaconState, ForkName};
+use crate::types::{BeaconState, ForkName, preset::GENESIS_EPOCH};
 
 /// Everything that happens after an epoch's last slot.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#modified-process_epoch>
@@ -76,6 +76,10 @@ pub fn process_epoch(state: &mut BeaconState, ctx: &Context) -> Result<(), Trans
 /// rewards are paid, so they are summed once.
 fn process_participation(state: &mut BeaconState, ctx: &Context) -> Result<(), TransitionError> {
     if state.fork_name == ForkName::Phase0 {
+        // Attestations of the first epoch count only when it is over.
+        if state.current_epoch() == GENESIS_EPOCH {
+            return Ok(());
+        }
         let participation = PendingParticipation::new(state)?;
         justification::process_with(state, &participation.totals)?;
         return attestation_deltas::process_with(state, &participation);

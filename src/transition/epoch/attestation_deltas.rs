@@ -20,9 +20,6 @@ pub(super) fn process_with(
     state: &mut BeaconState,
     participation: &PendingParticipation,
 ) -> Result<(), TransitionError> {
-    if state.current_epoch() == GENESIS_EPOCH {
-        return Ok(());
-    }
     let deltas = AttestationDeltas::new(state, participation)?;
     // Taken out, so that the rest of the state can be read while the balances are written.
     let mut balances = std::mem::take(&mut state.balances);

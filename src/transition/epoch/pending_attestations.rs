@@ -75,7 +75,8 @@ fn matching_flags(
         let mut flags = add_flag(0, TIMELY_SOURCE_FLAG_INDEX);
         if data.target.root == get_block_root(state, epoch)? {
             flags = add_flag(flags, TIMELY_TARGET_FLAG_INDEX);
-            if data.beacon_block_root == get_block_root_at_slot(state, data.slot)? {
+            // No block brings a vote of a slot whose block the state does not know; for justification it may be any.
+            if get_block_root_at_slot(state, data.slot).is_ok_and(|root| root == data.beacon_block_root) {
                 flags = add_flag(flags, TIMELY_HEAD_FLAG_INDEX);
             }
         }

@@ -13,6 +13,9 @@ use crate::{
 /// Pays every eligible validator for the previous epoch.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#rewards-and-penalties>
 pub fn process_rewards_and_penalties(state: &mut BeaconState, ctx: &Context) -> Result<(), TransitionError> {
+    if state.current_epoch() == GENESIS_EPOCH {
+        return Ok(());
+    }
     if state.fork_name == ForkName::Phase0 {
         let participation = PendingParticipation::new(state)?;
         return attestation_deltas::process_with(state, &participation);
