@@ -15,6 +15,12 @@ pub fn get_validator_churn_limit(state: &BeaconState, ctx: &Context) -> u64 {
     (active / ctx.config.churn_limit_quotient).max(ctx.config.min_per_epoch_churn_limit)
 }
 
+/// Validators that may come in the state's epoch, since Deneb.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/beacon-chain.md#new-get_validator_activation_churn_limit>
+pub fn get_validator_activation_churn_limit(state: &BeaconState, ctx: &Context) -> u64 {
+    get_validator_churn_limit(state, ctx).min(ctx.config.max_per_epoch_activation_churn_limit)
+}
+
 /// In Gwei, for the state's epoch.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-get_balance_churn_limit>
 pub fn get_balance_churn_limit(state: &mut BeaconState, ctx: &Context) -> Result<Gwei, TransitionError> {
@@ -65,12 +71,6 @@ pub fn compute_consolidation_epoch_and_update_churn(
     state.earliest_consolidation_epoch = queue.earliest_epoch;
     state.consolidation_balance_to_consume = queue.to_consume;
     Ok(queue.earliest_epoch)
-}
-
-/// Validators that may come in the state's epoch, since Deneb.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/beacon-chain.md#new-get_validator_activation_churn_limit>
-pub fn get_validator_activation_churn_limit(state: &BeaconState, ctx: &Context) -> u64 {
-    get_validator_churn_limit(state, ctx).min(ctx.config.max_per_epoch_activation_churn_limit)
 }
 
 /// Balance leaves epoch by epoch: the first epoch with room, and the room that is left in it.

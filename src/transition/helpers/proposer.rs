@@ -56,6 +56,7 @@ fn hash_with_number(seed: Hash256, number: u64) -> [u8; 32] {
 }
 
 /// A random one of `indices`, drawn by effective balance.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#compute_proposer_index>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-compute_proposer_index>
 pub fn compute_proposer_index(
     state: &BeaconState,

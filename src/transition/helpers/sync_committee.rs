@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// The members of the next committee, drawn by effective balance; they may repeat.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#get_next_sync_committee_indices>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-get_next_sync_committee_indices>
 pub fn get_next_sync_committee_indices(state: &BeaconState) -> Result<Vec<u32>, TransitionError> {
     let epoch = state.current_epoch() + 1;
