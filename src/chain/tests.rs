@@ -3,6 +3,7 @@
 mod aggregates;
 mod blocks;
 mod finality;
+mod light_client;
 mod recording;
 mod restart;
 mod rig;

@@ -6,6 +6,8 @@
 
 mod codec;
 mod forms;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use ssz_derive::{Decode, Encode};

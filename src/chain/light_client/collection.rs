@@ -2,6 +2,9 @@
 //!
 //! Nothing here is on disk. A node that starts begins with its anchor, and knows more with every block.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,

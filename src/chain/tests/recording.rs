@@ -45,6 +45,11 @@ pub fn root(slot: Slot) -> Hash256 {
     block(slot).root()
 }
 
+/// What the other client served light clients when the anchor was its head's parent.
+pub fn finality_update() -> serde_json::Value {
+    serde_json::from_slice(&read("lc_finality_update.json")).unwrap()
+}
+
 /// The secret key of a validator of the devnet.
 pub fn secret_key(index: u64) -> SecretKey {
     const ORDER: U256 = uint!(0x73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001_U256);
