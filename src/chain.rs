@@ -21,8 +21,7 @@ mod clock;
 mod error;
 mod events;
 mod execution;
-mod gossip_aggregate;
-mod gossip_block;
+pub mod gossip;
 mod handle;
 pub mod light_client;
 mod limits;
@@ -32,9 +31,9 @@ pub mod pools;
 pub mod produce;
 mod range_sync;
 mod rebuild;
+mod recent;
 mod recorder;
 mod resume;
-mod seen;
 mod serve;
 mod snapshot;
 mod start;
@@ -60,9 +59,7 @@ use crate::{
     crypto::{PubkeyCache, compute_fork_digest},
     db::Database,
     metrics::{self, QUEUE_DROPPED},
-    types::{
-        Attestation, BeaconState, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock, Slot, ValidatorIndex,
-    },
+    types::{Attestation, BeaconState, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock},
 };
 use aggregates::AggregateWork;
 pub use clock::Clock;
@@ -70,12 +67,13 @@ pub use error::{BlockError, StartError, TaskError};
 pub use events::ChainEvent;
 use events::Subscribers;
 pub use execution::{ExecutionCommand, PayloadVerdict};
+use gossip::{InvalidBlocks, Seen, View};
 pub use handle::ChainHandle;
 pub use limits::Capacities;
 use network::{GossipId, NetworkCommand, Peer, Status};
 use pending::PendingMessage;
 use range_sync::SyncMessage;
-use seen::Seen;
+pub use recent::{RecentMap, RecentSet};
 pub use snapshot::{BlockInfo, KnownBlocks, Snapshot};
 pub use start::start;
 use store_task::StoreMessage;
@@ -118,10 +116,10 @@ pub(crate) struct Shared {
     /// Where the peers stand; written by the sync task.
     pub peers: ArcSwap<Vec<(Peer, Status)>>,
     pub subscribers: Subscribers,
-    /// Whose proposal for which slot was accepted.
-    pub seen_proposals: Seen<(Slot, ValidatorIndex)>,
-    /// Roots of blocks that break a rule.
-    pub invalid_blocks: Seen<Hash256>,
+    /// What was accepted of gossip.
+    pub seen: Seen,
+    /// Roots of blocks that are invalid.
+    pub invalid_blocks: InvalidBlocks,
     /// Whether ranges are being fetched.
     pub is_syncing: AtomicBool,
     /// The first slot from which on all blocks of our chain are stored.
@@ -146,6 +144,20 @@ impl Shared {
     pub fn tell_network(&self, command: NetworkCommand) {
         if self.network.try_send(command).is_err() {
             metrics::inc(&QUEUE_DROPPED, &[("queue", "network_commands")]);
+        }
+    }
+
+    /// What gossip is judged against now.
+    pub fn view<'a>(&'a self, snapshot: &'a Snapshot, state: &'a BeaconState) -> View<'a> {
+        let (invalid_blocks, seen) = (&self.invalid_blocks, &self.seen);
+        View {
+            config: &self.config,
+            keys: &self.keys,
+            snapshot,
+            state,
+            invalid_blocks,
+            seen,
+            now_ms: self.clock.now_ms(),
         }
     }
 

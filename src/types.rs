@@ -2,9 +2,11 @@
 
 mod attestation;
 mod basic;
+mod blob;
 mod block;
 mod block_contents;
 mod config;
+mod custody;
 mod data_column;
 mod earlier;
 mod execution;
@@ -20,9 +22,11 @@ mod validators;
 
 pub use attestation::*;
 pub use basic::*;
+pub use blob::*;
 pub use block::*;
 pub use block_contents::*;
 pub use config::{BlobParameters, Config, ConfigError};
+pub use custody::*;
 pub use data_column::*;
 pub use earlier::*;
 pub use execution::*;

@@ -16,6 +16,7 @@ mod conformance {
     pub mod light_client;
     pub mod light_client_data;
     pub mod merkle_proof;
+    pub mod networking;
     pub mod operations;
     pub mod pool;
     pub mod report;

@@ -1,15 +1,12 @@
 //! The aggregates task: votes from gossip, last in first out, verified in batches.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use async_channel::{Receiver, Sender};
 
 use super::{
     Shared, StoreMessage, TaskError,
-    gossip_aggregate::{Candidate, Refusal, SeenAggregates, check},
+    gossip::{Checked, Found, Refusal, validate_beacon_aggregate_and_proof_gossip},
     limits::{AGGREGATES_PER_BATCH, AGGREGATES_WAITING},
     network::{GossipAggregate, GossipId, NetworkCommand, Publication, Topic, Verdict},
 };
@@ -33,7 +30,6 @@ pub(super) async fn run(
     gossip: Receiver<GossipAggregate>,
     ours: Receiver<AggregateWork>,
 ) -> Result<(), TaskError> {
-    let seen = Arc::new(Mutex::new(SeenAggregates::default()));
     let mut stack: VecDeque<AggregateWork> = VecDeque::new();
     loop {
         if stack.is_empty() {
@@ -51,7 +47,7 @@ pub(super) async fn run(
         }
         metrics::set(&QUEUE_LENGTH, &[("queue", "aggregates")], stack.len() as f64);
         let batch = stack.split_off(stack.len().saturating_sub(AGGREGATES_PER_BATCH));
-        verify(&shared, &seen, batch.into_iter().rev().collect()).await?;
+        verify(&shared, batch.into_iter().rev().collect()).await?;
     }
 }
 
@@ -71,24 +67,16 @@ fn push(stack: &mut VecDeque<AggregateWork>, work: AggregateWork) {
 }
 
 /// Verifies a batch on the blocking pool, and tells everybody whom it concerns.
-async fn verify(
-    shared: &Arc<Shared>,
-    seen: &Arc<Mutex<SeenAggregates>>,
-    batch: Vec<AggregateWork>,
-) -> Result<(), TaskError> {
-    let (shared_there, seen) = (shared.clone(), seen.clone());
+async fn verify(shared: &Arc<Shared>, batch: Vec<AggregateWork>) -> Result<(), TaskError> {
+    let shared_there = shared.clone();
     let aggregates: Vec<_> = batch.iter().map(|work| work.aggregate.clone()).collect();
-    let judged = smol::unblock(move || {
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        judge(&shared_there, &mut seen, &aggregates)
-    })
-    .await;
+    let judged = smol::unblock(move || judge(&shared_there, &aggregates)).await;
     let mut votes = Vec::new();
     for (work, result) in batch.into_iter().zip(judged) {
         let verdict = result.as_ref().map_or_else(|refusal| refusal.verdict, |_| Verdict::Accept);
         tell(shared, &work, &result, verdict);
-        if let Ok(candidate) = result {
-            votes.push(candidate.vote);
+        if let Ok(Found::Votes(vote)) = result {
+            votes.push(vote);
             let pool = shared.attestation_pool.as_ref();
             let attestation = || Arc::new(work.aggregate.message.aggregate.clone());
             if pool.is_some_and(|pool| pool.try_send(attestation()).is_err()) {
@@ -102,7 +90,7 @@ async fn verify(
     shared.store.send(StoreMessage::Votes(votes)).await.map_err(|_| TaskError::Abandoned("aggregates"))
 }
 
-fn tell(shared: &Shared, work: &AggregateWork, result: &Result<Candidate, Refusal>, verdict: Verdict) {
+fn tell(shared: &Shared, work: &AggregateWork, result: &Result<Found, Refusal>, verdict: Verdict) {
     let topic = Topic::BeaconAggregateAndProof;
     match &work.id {
         Some(id) => {
@@ -125,22 +113,18 @@ fn tell(shared: &Shared, work: &AggregateWork, result: &Result<Candidate, Refusa
 }
 
 /// Checks each, then the signatures of all that are left at once.
-fn judge(
-    shared: &Shared,
-    seen: &mut SeenAggregates,
-    aggregates: &[Arc<SignedAggregateAndProof>],
-) -> Vec<Result<Candidate, Refusal>> {
+fn judge(shared: &Shared, aggregates: &[Arc<SignedAggregateAndProof>]) -> Vec<Result<Found, Refusal>> {
     let snapshot = shared.snapshot.load_full();
-    let checked: Vec<_> = aggregates.iter().map(|aggregate| check(shared, &snapshot, seen, aggregate)).collect();
-    let candidates = checked.iter().filter_map(|result| result.as_ref().ok());
-    let sets: Vec<_> = candidates.flat_map(|candidate| candidate.signatures.iter().cloned()).collect();
-    let verified = verify_each(&sets);
-    let mut verified = verified.chunks_exact(3).map(|three| three.iter().all(|is_true| *is_true));
-    let mut finish = |candidate: Candidate| {
-        if verified.next() != Some(true) {
-            return Err(Refusal { verdict: Verdict::Reject, reason: "a signature is not valid" });
-        }
-        seen.accept(&candidate).map(|()| candidate)
+    let view = shared.view(&snapshot, &snapshot.head_state);
+    let check = |aggregate: &Arc<SignedAggregateAndProof>| validate_beacon_aggregate_and_proof_gossip(&view, aggregate);
+    let checked: Vec<_> = aggregates.iter().map(check).collect();
+    let claims = checked.iter().flatten().flat_map(|checked| &checked.claims);
+    let verdicts = verify_each(&claims.map(|claim| claim.set.clone()).collect::<Vec<_>>());
+    let mut verdicts = verdicts.as_slice();
+    let mut finish = |checked: Checked| {
+        let (own, others) = verdicts.split_at(checked.claims.len());
+        verdicts = others;
+        checked.accept(&shared.seen, own)
     };
     checked.into_iter().map(|result| result.and_then(&mut finish)).collect()
 }

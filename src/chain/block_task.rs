@@ -10,7 +10,10 @@ use async_channel::Receiver;
 use super::{
     BlockError, BlockSource, BlockWork, ExecutionCommand, PayloadVerdict, PendingMessage, Shared, Snapshot,
     StoreMessage, TaskError,
-    gossip_block::{self, Passed},
+    gossip::{
+        InvalidBlock,
+        beacon_block::{self, Passed, validate_beacon_block_gossip},
+    },
     limits::{EXECUTION_TIMEOUT_MS, MAX_ORPHAN_DEPTH},
     network::{Fault, GossipBlock, GossipId, NetworkCommand, Publication, Topic, Verdict},
     pending::Orphan,
@@ -63,6 +66,8 @@ struct BlockTask {
     work: BlockWork,
     /// Whether the verdict, or the publication, is out.
     is_told: bool,
+    /// Whether the execution client has judged the payload.
+    is_payload_verified: bool,
     /// When the current stage began.
     stage_ms: u64,
 }
@@ -73,7 +78,7 @@ type Processed = Result<(Arc<BeaconState>, crate::fork_choice::ImportedBlock), B
 impl BlockTask {
     fn new(shared: Arc<Shared>, work: BlockWork) -> BlockTask {
         let stage_ms = work.received_ms;
-        let mut task = BlockTask { shared, work, is_told: false, stage_ms };
+        let mut task = BlockTask { shared, work, is_told: false, is_payload_verified: false, stage_ms };
         task.stage("queue");
         task
     }
@@ -105,6 +110,8 @@ impl BlockTask {
         }
         let parent_state = self.shared.state(self.work.block.message.parent_root).await?;
         let (processed, payload) = smol::future::zip(self.process(parent_state.clone()), self.new_payload()).await;
+        self.is_payload_verified = self.shared.execution.is_some()
+            && matches!(payload, Ok(PayloadStatus::Valid) | Err(BlockError::Invalid(_)));
         let (state, mut imported) = processed?;
         self.stage("transition");
         imported.payload_status = payload?;
@@ -127,19 +134,28 @@ impl BlockTask {
     async fn check(&self, snapshot: &Arc<Snapshot>, root: Hash256) -> Result<Passed, BlockError> {
         let (shared, snapshot, block) = (self.shared.clone(), snapshot.clone(), self.work.block.clone());
         if matches!(self.work.source, BlockSource::Gossip(_) | BlockSource::Api) {
-            return smol::unblock(move || gossip_block::check(&shared, &snapshot, &block, root)).await;
+            return smol::unblock(move || {
+                validate_beacon_block_gossip(&shared.view(&snapshot, &snapshot.head_state), &block, root)
+            })
+            .await;
         }
         if snapshot.contains(&root) {
             return Ok(Passed::AllButProposer);
         }
-        gossip_block::check_slot(&shared, &snapshot, block.message.slot)?;
-        gossip_block::check_not_invalid(&shared, &block.message, root)?;
+        {
+            let view = shared.view(&snapshot, &snapshot.head_state);
+            beacon_block::check_slot(&view, block.message.slot)?;
+            beacon_block::check_not_invalid(&view, &block.message, root)?;
+        }
         let parent = block.message.parent_root;
         if snapshot.contains(&parent) {
             return Ok(Passed::AllButProposer);
         }
         // It would be stored unverified otherwise, and keep the well signed one out.
-        smol::unblock(move || gossip_block::check_signature(&shared, &snapshot.head_state, &block, root)).await?;
+        smol::unblock(move || {
+            beacon_block::check_signature(&shared.view(&snapshot, &snapshot.head_state), &block, root)
+        })
+        .await?;
         Err(BlockError::UnknownParent { parent })
     }
 
@@ -171,13 +187,15 @@ impl BlockTask {
     /// Runs the transition on the blocking pool. A panic there costs this block only.
     async fn process(&self, parent_state: Arc<BeaconState>) -> Processed {
         let (shared, block) = (self.shared.clone(), self.work.block.clone());
+        let snapshot = shared.snapshot.load_full();
         smol::unblock(move || {
             let transition = || -> Processed {
                 // Signatures also of what comes from our own database: it may be an orphan that nobody verified.
                 let (mut state, imported) = import_block(&parent_state, &block, &shared.context(), Checks::ALL)
                     .map_err(|error| {
                         // Who changes a good block's signature must not make us refuse the good one.
-                        let signed = gossip_block::check_signature(&shared, &parent_state, &block, block.root());
+                        let view = shared.view(&snapshot, &parent_state);
+                        let signed = beacon_block::check_signature(&view, &block, block.root());
                         if signed.is_err() { BlockError::BadSignature } else { BlockError::Invalid(error.to_string()) }
                     })?;
                 // Execution clients know no total difficulties any more.
@@ -245,8 +263,12 @@ impl BlockTask {
         if let BlockError::Invalid(_) = error {
             tracing::warn!(slot, %root, %error, "a block was refused; nothing is to be done unless it was your own");
         }
-        if matches!(error, BlockError::Invalid(_) | BlockError::KnownInvalid) {
-            self.shared.invalid_blocks.insert(root);
+        let is_invalid =
+            matches!(error, BlockError::Invalid(_) | BlockError::KnownInvalid | BlockError::InvalidPayload);
+        if is_invalid {
+            let is_payload_verified = self.is_payload_verified || *error == BlockError::InvalidPayload;
+            let why = if is_payload_verified { InvalidBlock::PayloadVerified } else { InvalidBlock::ByRules };
+            self.shared.invalid_blocks.insert(root, why);
             let _ = self.shared.pending.try_send(PendingMessage::Invalid(root));
         }
         let is_fault = error.is_fault();

@@ -17,6 +17,9 @@ pub enum BlockError {
     /// The same block, or one that it builds on, was found invalid before.
     #[error("the block, or one that it builds on, is known to be invalid")]
     KnownInvalid,
+    /// It builds on a block that is known to be invalid, or is one, as only who asked an execution client can tell.
+    #[error("the block, or one that it builds on, has a payload that was judged, and is invalid")]
+    InvalidPayload,
     /// Its slot has not come yet.
     #[error("the block is from the future: slot {slot}, and it is slot {now}")]
     Future {
@@ -66,6 +69,7 @@ impl BlockError {
             BlockError::Invalid(_) => "invalid",
             BlockError::BadSignature => "bad_signature",
             BlockError::KnownInvalid => "known_invalid",
+            BlockError::InvalidPayload => "invalid_payload",
             BlockError::Future { .. } => "future",
             BlockError::Finalized { .. } => "finalized",
             BlockError::Equivocation => "equivocation",

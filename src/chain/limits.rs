@@ -27,6 +27,24 @@ pub const SEEN_PROPOSALS: usize = 1024;
 pub const SEEN_AGGREGATORS: usize = 1 << 17;
 /// Remembered sets of bits of aggregates: two epochs of committees, a few each.
 pub const SEEN_AGGREGATES: usize = 1 << 13;
+/// Remembered pairs of epoch and attester, of single votes: two epochs of the validators of a few subnets. (All of mainnet's
+/// would be eight times as many, for a node that does nothing else.)
+pub const SEEN_ATTESTERS: usize = 1 << 18;
+/// Remembered exits, slashed proposers and changes of credentials: days of them, as mainnet lets 16 validators leave an
+/// epoch. What is in the chain by then is refused by the state.
+pub const SEEN_EXITS: usize = 1 << 13;
+/// Remembered slashed attesters: as many as one slashing can name.
+pub const SEEN_SLASHED_ATTESTERS: usize = 1 << 17;
+/// Remembered sync contributions: some slots of 16 aggregators in each of 4 subcommittees.
+pub const SEEN_CONTRIBUTIONS: usize = 1 << 10;
+/// Remembered sync committee messages: some slots of 512 members, of whom few are in two subcommittees.
+pub const SEEN_SYNC_MESSAGES: usize = 1 << 12;
+/// Remembered blobs: two epochs of blocks with nine each, and more.
+pub const SEEN_BLOBS: usize = 1 << 10;
+/// Remembered columns: two epochs of blocks with all their 128.
+pub const SEEN_COLUMNS: usize = 1 << 13;
+/// Remembered headers of partial columns: some slots, with equivocations. Each has its block's commitments.
+pub const SEEN_PARTIAL_HEADERS: usize = 16;
 /// Orphans whose parents we look for. The blocks themselves are in the database.
 pub const MAX_ORPHANS: usize = 96;
 /// Parent roots that we look for.

@@ -16,6 +16,7 @@ use async_channel::Receiver;
 
 use super::{
     BlockSource, BlockWork, Shared, Snapshot, TaskError,
+    gossip::InvalidBlock,
     limits::*,
     network::{Fault, NetworkCommand, Peer},
     range_sync::SyncMessage,
@@ -188,11 +189,12 @@ impl PendingTask {
     }
 
     fn drop_descendants(&mut self, root: Hash256) {
+        let why = self.shared.invalid_blocks.get(&root).unwrap_or(InvalidBlock::ByRules);
         let mut invalid = vec![root];
         while let Some(root) = invalid.pop() {
             for child in self.children(root) {
                 self.forget(child);
-                self.shared.invalid_blocks.insert(child);
+                self.shared.invalid_blocks.insert(child, why);
                 invalid.push(child);
             }
         }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::states::HotStates;
-use crate::types::{BeaconState, Checkpoint, Hash256, Slot};
+use crate::types::{BeaconState, Checkpoint, Hash256, Slot, compute_epoch_at_slot};
 
 /// Blocks in the newer of the two maps of [`KnownBlocks`] before they move to the older: what publishing copies at most.
 const NEW_BLOCKS: usize = 256;
@@ -97,6 +97,34 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// A chain of one block, which is its head and finalized, with the state after it.
+    pub fn of_anchor(root: Hash256, info: BlockInfo, state: Arc<BeaconState>) -> Snapshot {
+        let finalized = Checkpoint { epoch: compute_epoch_at_slot(info.slot), root };
+        let mut blocks = KnownBlocks::default();
+        blocks.insert(root, info);
+        Snapshot {
+            slot: info.slot,
+            head_root: root,
+            head_slot: info.slot,
+            states: HotStates::new(root, state.clone()),
+            head_state: state,
+            head_state_root: info.state_root,
+            justified: finalized,
+            finalized,
+            is_optimistic: false,
+            el_offline: false,
+            is_syncing: false,
+            earliest_slot: info.slot,
+            blocks,
+        }
+    }
+
+    /// Adds a block with the state after it. The head stays.
+    pub fn add(&mut self, root: Hash256, info: BlockInfo, state: Arc<BeaconState>) {
+        self.blocks.insert(root, info);
+        self.states.insert_recent(root, state);
+    }
+
     /// Whether the fork-choice store has the block.
     pub fn contains(&self, root: &Hash256) -> bool {
         self.blocks.get(root).is_some()
@@ -158,22 +186,8 @@ mod tests {
     }
 
     fn snapshot(blocks: KnownBlocks) -> Snapshot {
-        let head_state = Arc::new(BeaconState::default());
-        Snapshot {
-            slot: 50,
-            head_root: root(1),
-            head_slot: 2,
-            states: HotStates::new(root(1), head_state.clone()),
-            head_state,
-            head_state_root: Hash256::ZERO,
-            justified: Checkpoint::default(),
-            finalized: Checkpoint::default(),
-            is_optimistic: false,
-            el_offline: false,
-            is_syncing: false,
-            earliest_slot: 0,
-            blocks,
-        }
+        let first = BlockInfo { slot: 2, parent_root: root(0), state_root: Hash256::ZERO };
+        Snapshot { slot: 50, blocks, ..Snapshot::of_anchor(root(1), first, Arc::default()) }
     }
 
     #[test]

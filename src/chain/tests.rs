@@ -4,7 +4,7 @@ mod aggregates;
 mod blocks;
 mod finality;
 mod light_client;
-mod recording;
+pub mod recording;
 mod restart;
 mod rig;
 mod sync;

@@ -1,7 +1,10 @@
 //! Whether a data column is what its block promised.
 
 use super::kzg::verify_cell_kzg_proof_batch;
-use crate::types::{Cell, Config, DataColumnSidecar, compute_epoch_at_slot, preset::NUMBER_OF_COLUMNS};
+use crate::types::{
+    BlobKZGCommitments, Cell, ColumnIndex, Config, DataColumnSidecar, PartialDataColumnSidecar, compute_epoch_at_slot,
+    preset::NUMBER_OF_COLUMNS,
+};
 
 /// Whether the sidecar's lists fit together and its blobs are not too many. Cheap; to be asked first.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#new-verify_data_column_sidecar>
@@ -24,4 +27,19 @@ pub fn verify_data_column_sidecar_kzg_proofs(sidecar: &DataColumnSidecar) -> boo
     let cell_indices = vec![sidecar.index; cells.len()];
     // Malformed points and field elements make a column as invalid as a wrong proof does.
     verify_cell_kzg_proof_batch(&sidecar.kzg_commitments, &cell_indices, &cells, &sidecar.kzg_proofs).unwrap_or(false)
+}
+
+/// Whether the cells that are there belong to their commitments among all of the block's. The bitmap must have a bit for
+/// each commitment; cells and proofs that do not fit it make the sidecar invalid.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/partial-columns/p2p-interface.md#new-verify_partial_data_column_sidecar_kzg_proofs>
+pub fn verify_partial_data_column_sidecar_kzg_proofs(
+    sidecar: &PartialDataColumnSidecar,
+    all_commitments: &BlobKZGCommitments,
+    column_index: ColumnIndex,
+) -> bool {
+    let present = all_commitments.iter().zip(sidecar.cells_present_bitmap.iter()).filter(|(_, is_present)| *is_present);
+    let commitments: Vec<_> = present.map(|(commitment, _)| *commitment).collect();
+    let cells: Vec<&Cell> = sidecar.partial_column.iter().collect();
+    let cell_indices = vec![column_index; cells.len()];
+    verify_cell_kzg_proof_batch(&commitments, &cell_indices, &cells, &sidecar.kzg_proofs).unwrap_or(false)
 }

@@ -108,6 +108,8 @@ pub struct Config {
     pub attestation_subnet_count: u64,
     pub max_blobs_per_block: u64,
     pub max_blobs_per_block_electra: u64,
+    pub blob_sidecar_subnet_count: u64,
+    pub blob_sidecar_subnet_count_electra: u64,
     pub number_of_custody_groups: u64,
     pub data_column_sidecar_subnet_count: u64,
     pub samples_per_slot: u64,
@@ -198,6 +200,9 @@ impl Config {
             ("INACTIVITY_SCORE_BIAS", self.inactivity_score_bias),
             ("MAX_PAYLOAD_SIZE", self.max_payload_size),
             ("NUMBER_OF_CUSTODY_GROUPS", self.number_of_custody_groups),
+            ("ATTESTATION_SUBNET_COUNT", self.attestation_subnet_count),
+            ("BLOB_SIDECAR_SUBNET_COUNT_ELECTRA", self.blob_sidecar_subnet_count_electra),
+            ("DATA_COLUMN_SIDECAR_SUBNET_COUNT", self.data_column_sidecar_subnet_count),
             ("MAX_REQUEST_BLOCKS_DENEB", self.max_request_blocks_deneb),
         ];
         if let Some((key, _)) = quotients.into_iter().find(|(_, value)| *value == 0) {
@@ -375,6 +380,8 @@ impl Default for Config {
             attestation_subnet_count: 64,
             max_blobs_per_block: 6,
             max_blobs_per_block_electra: 9,
+            blob_sidecar_subnet_count: 6,
+            blob_sidecar_subnet_count_electra: 9,
             number_of_custody_groups: 128,
             data_column_sidecar_subnet_count: 128,
             samples_per_slot: 8,

@@ -11,8 +11,8 @@ use std::{
 use hornero::types::preset::PRESET_BASE;
 
 use super::{
-    blocks, bls, case::Case, epoch_processing, fork, fork_choice, kzg, light_client, merkle_proof, operations, rewards,
-    sanity, shuffling, ssz_generic, ssz_static,
+    blocks, bls, case::Case, epoch_processing, fork, fork_choice, kzg, light_client, merkle_proof, networking,
+    operations, rewards, sanity, shuffling, ssz_generic, ssz_static,
 };
 
 /// Runs one case; the error says what was wrong.
@@ -29,6 +29,7 @@ pub fn runner(name: &str) -> Option<Runner> {
         "kzg" => Some(kzg::run),
         "light_client" => Some(light_client::run),
         "merkle_proof" => Some(merkle_proof::run),
+        "networking" => Some(networking::run),
         "operations" => Some(operations::run),
         "rewards" => Some(rewards::run),
         "sanity" => Some(sanity::run),
@@ -87,13 +88,8 @@ const LATER: &[([&str; 4], &str)] = &[
     (["minimal", "deneb", "shuffling", "*"], "under way"),
     (["minimal", "deneb", "sync", "*"], "under way"),
     (["minimal", "deneb", "transition", "*"], "under way"),
-    (["minimal", "deneb", "ssz_static", "BlobIdentifier"], "under way"),
-    (["minimal", "deneb", "ssz_static", "BlobSidecar"], "under way"),
     (["minimal", "gloas", "*", "*"], "the next fork"),
     (["*", "electra", "transition", "*"], "a node that starts from a checkpoint meets Electra at the earliest"),
-    (["*", "*", "networking", "*"], "gossip of all topics and custody come with the network"),
-    (["*", "electra", "ssz_static", "BlobIdentifier"], "blob sidecars ended with Fulu"),
-    (["*", "electra", "ssz_static", "BlobSidecar"], "blob sidecars ended with Fulu"),
 ];
 
 /// What is not run: cases by `[preset, fork, runner]`, with the reason.

@@ -31,6 +31,8 @@ pub fn run(case: &Case) -> Result<(), String> {
         "BeaconBlockBody" => check_with(case, |bytes| BeaconBlockBody::from_ssz_bytes(fork, bytes)),
         "BeaconBlockHeader" => check::<BeaconBlockHeader>(case),
         "BeaconState" => check_state(case),
+        "BlobIdentifier" => check::<BlobIdentifier>(case),
+        "BlobSidecar" => check::<BlobSidecar>(case),
         "Checkpoint" => check::<Checkpoint>(case),
         "ConsolidationRequest" => check::<ConsolidationRequest>(case),
         "ContributionAndProof" => check::<ContributionAndProof>(case),

@@ -10,10 +10,10 @@ use super::{
     rig::*,
 };
 use crate::{
-    chain::{gossip_block::proposer_at, limits::BATCH_SLOTS, network::Status, produce::Producer, *},
+    chain::{gossip::proposer_at, limits::BATCH_SLOTS, network::Status, produce::Producer, *},
     crypto::DOMAIN_RANDAO,
     engine::Engine,
-    types::{SignedBeaconBlock, compute_epoch_at_slot, preset::SLOTS_PER_EPOCH},
+    types::{SignedBeaconBlock, Slot, compute_epoch_at_slot, preset::SLOTS_PER_EPOCH},
 };
 
 fn rig(dir: &std::path::Path, start: Start, slot: Slot) -> Rig {
