@@ -119,7 +119,7 @@ pub(super) enum Part<'a> {
 }
 
 impl Part<'_> {
-    fn kind(&self) -> Kind {
+    fn kind(self) -> Kind {
         match self {
             Part::Beacon(..) => Kind::Beacon,
             Part::Execution(..) => Kind::Execution,
@@ -131,7 +131,7 @@ impl Part<'_> {
         }
     }
 
-    fn to_ssz_bytes(&self, fork_name: ForkName) -> Vec<u8> {
+    fn to_ssz_bytes(self, fork_name: ForkName) -> Vec<u8> {
         match self {
             Part::Beacon(header) => header.as_ssz_bytes(),
             Part::Execution(header) => header.encode_as(fork_name),
@@ -143,7 +143,7 @@ impl Part<'_> {
         }
     }
 
-    fn hash_tree_root(&self, fork_name: ForkName) -> Hash256 {
+    fn hash_tree_root(self, fork_name: ForkName) -> Hash256 {
         match self {
             Part::Beacon(header) => header.tree_hash_root(),
             Part::Execution(header) => header.root_as(fork_name),
