@@ -3,7 +3,7 @@
 use hornero::{
     crypto::PubkeyCache,
     transition::*,
-    types::{BeaconBlock, BeaconBlockBody, BeaconState},
+    types::*,
 };
 use ssz::Decode;
 
@@ -52,8 +52,10 @@ type Outcome = Result<Result<(), TransitionError>, String>;
 impl Run<'_> {
     fn process(&mut self) -> Outcome {
         match self.case.handler.as_str() {
-            "attestation" => self.signed("attestation", process_attestation),
-            "attester_slashing" => self.signed("attester_slashing", process_attester_slashing),
+            "attestation" => self.in_shape_of_fork::<AttestationPhase0, _>("attestation", process_attestation),
+            "attester_slashing" => {
+                self.in_shape_of_fork::<AttesterSlashingPhase0, _>("attester_slashing", process_attester_slashing)
+            }
             "block_header" => {
                 let bytes = self.case.ssz_bytes("block")?;
                 let block = BeaconBlock::from_ssz_bytes(self.case.fork()?, &bytes).map_err(|e| format!("{e:?}"))?;
@@ -71,9 +73,24 @@ impl Run<'_> {
             "sync_aggregate" => self.signed("sync_aggregate", process_sync_aggregate),
             "voluntary_exit" => self.signed("voluntary_exit", process_voluntary_exit),
             "withdrawal_request" => self.unsigned("withdrawal_request", process_withdrawal_request),
-            "withdrawals" => Ok(process_withdrawals(&mut self.state, &self.case.ssz("execution_payload")?)),
+            "withdrawals" => {
+                let payload = match self.case.fork()? {
+                    ForkName::Capella => self.case.ssz::<ExecutionPayloadCapella>("execution_payload")?.into(),
+                    _ => self.case.ssz("execution_payload")?,
+                };
+                Ok(process_withdrawals(&mut self.state, &payload))
+            }
             other => Err(format!("no operation {other}")),
         }
+    }
+
+    /// As `signed`, where operations before Electra have the shape `E`.
+    fn in_shape_of_fork<E: Decode + Into<T>, T: Decode>(&mut self, file: &str, process: Signed<T>) -> Outcome {
+        if self.case.fork()? >= ForkName::Electra {
+            return self.signed(file, process);
+        }
+        let earlier: E = self.case.ssz(file)?;
+        Ok(process(&mut self.state, &earlier.into(), &self.ctx, &mut self.signatures))
     }
 
     fn signed<T: Decode>(&mut self, file: &str, process: Signed<T>) -> Outcome {
