@@ -129,3 +129,6 @@ pub fn process_eth1_data(state: &mut BeaconState, body: &BeaconBlockBody) {
         state.eth1_data = body.eth1_data;
     }
 }
+
+#[cfg(test)]
+mod tests;
