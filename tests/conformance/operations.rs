@@ -1,10 +1,6 @@
 //! `operations`: one operation of a block on its own.
 
-use hornero::{
-    crypto::PubkeyCache,
-    transition::*,
-    types::*,
-};
+use hornero::{crypto::PubkeyCache, transition::*, types::*};
 use ssz::Decode;
 
 use super::{

@@ -63,7 +63,11 @@ fn an_attestation_names_its_committee_in_its_data_or_in_its_bits() {
         committee_bits: Default::default(),
     };
     assert_eq!(get_attesting_indices(ForkName::Deneb, &shuffling, &attestation), Ok(committee.clone()));
-    assert_eq!(get_attesting_indices(ForkName::Electra, &shuffling, &attestation), Ok(vec![]), "no committee bit is set");
+    assert_eq!(
+        get_attesting_indices(ForkName::Electra, &shuffling, &attestation),
+        Ok(vec![]),
+        "no committee bit is set"
+    );
     attestation.data.index = 0;
     attestation.committee_bits.set(last as usize, true).unwrap();
     assert_eq!(get_attesting_indices(ForkName::Electra, &shuffling, &attestation), Ok(committee));
