@@ -18,6 +18,7 @@ pub mod availability;
 mod block_task;
 pub mod checkpoint;
 mod clock;
+mod confirm;
 mod error;
 mod events;
 mod execution;

@@ -83,6 +83,8 @@ pub struct Snapshot {
     pub justified: Checkpoint,
     /// The finalized checkpoint of the fork-choice store.
     pub finalized: Checkpoint,
+    /// The latest block that the fast confirmation rule confirms; the finalized one while it can't say more.
+    pub confirmed_root: Hash256,
     /// Whether the execution client has not validated the head's payload.
     pub is_optimistic: bool,
     /// Whether the execution client does not answer, or there is none.
@@ -111,6 +113,7 @@ impl Snapshot {
             head_state_root: info.state_root,
             justified: finalized,
             finalized,
+            confirmed_root: root,
             is_optimistic: false,
             el_offline: false,
             is_syncing: false,

@@ -51,6 +51,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         head_state,
         justified: store.justified_checkpoint(),
         finalized: store.finalized_checkpoint(),
+        confirmed_root: store.fast_confirmation().confirmed_root(),
         is_optimistic: false,
         el_offline: setup.execution.is_none(),
         is_syncing: false,
@@ -114,6 +115,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         rebuilding: None,
         weighing: None,
         told_execution: None,
+        confirming: Default::default(),
     };
     let s = &shared;
     let tasks = vec![

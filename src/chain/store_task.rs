@@ -9,10 +9,10 @@ use async_channel::{Receiver, Sender};
 
 use super::{
     BlockError, BlockInfo, ChainEvent, ExecutionCommand, KnownBlocks, PendingMessage, Shared, Snapshot, TaskError,
-    limits::EARLY_VOTES, network::NetworkCommand, states::HotStates,
+    confirm::Confirming, limits::EARLY_VOTES, network::NetworkCommand, states::HotStates,
 };
 use crate::{
-    fork_choice::{Balances, ImportedBlock, OnAttestationError, OnBlockError, PayloadStatus, Store},
+    fork_choice::{Balances, HeadFacts, ImportedBlock, OnAttestationError, OnBlockError, PayloadStatus, Store},
     metrics::{self, CLOCK_SLOT, FINALIZED_EPOCH, HEAD_SLOT, JUSTIFIED_EPOCH, QUEUE_DROPPED, QUEUE_LENGTH, REORGS},
     transition::process_slots,
     types::{
@@ -51,6 +51,8 @@ pub(crate) enum StoreMessage {
     Rebuilt(Hash256, Arc<BeaconState>),
     /// The balances that the store missed.
     Balances(Checkpoint, Box<Balances>),
+    /// What the fast confirmation rule has to know of the head's state.
+    HeadFacts(Box<HeadFacts>),
     /// The fork-choice store as bytes, to be stored.
     Save(Sender<Vec<u8>>),
     /// Something that the snapshot tells has changed elsewhere.
@@ -74,6 +76,7 @@ pub(super) struct StoreTask {
     pub weighing: Option<Checkpoint>,
     /// The head that the execution client knows of.
     pub told_execution: Option<(Hash256, Checkpoint)>,
+    pub confirming: Confirming,
 }
 
 /// Who waits for the next snapshot, and what it will be told.
@@ -91,6 +94,7 @@ impl StoreTask {
             let Ok(message) = message.await else { return Err(TaskError::Abandoned("store")) };
             self.store.on_tick(self.shared.clock.now_ms());
             self.count_early_votes();
+            self.begin_confirming();
             let mut waiting = Waiting::new();
             if let Some(message) = message {
                 self.handle(message, &mut waiting);
@@ -126,6 +130,7 @@ impl StoreTask {
                 self.weighing = None;
                 self.store.provide_balances(checkpoint, *balances);
             }
+            StoreMessage::HeadFacts(facts) => self.on_head_facts(&facts),
             StoreMessage::Save(reply) => {
                 let _ = reply.try_send(self.store.to_snapshot());
             }
@@ -203,6 +208,7 @@ impl StoreTask {
             head_state_root,
             justified: self.store.justified_checkpoint(),
             finalized: self.store.finalized_checkpoint(),
+            confirmed_root: self.store.fast_confirmation().confirmed_root(),
             is_optimistic: status != Some(PayloadStatus::Valid),
             el_offline: self.shared.execution.as_ref().is_none_or(|sender| sender.is_closed()),
             is_syncing: self.shared.is_syncing.load(Ordering::Relaxed),
@@ -211,6 +217,7 @@ impl StoreTask {
             states: self.states.clone(),
         });
         self.shared.snapshot.store(snapshot.clone());
+        self.ask_for_head_facts(&snapshot);
         self.tell_execution(&snapshot);
         self.announce(&before, &snapshot);
         let key = |s: &Snapshot| (s.slot, s.head_root, s.finalized);
@@ -280,7 +287,7 @@ impl StoreTask {
         let hash = |root: &Hash256| self.store.node(root).map_or(Hash256::ZERO, |node| node.execution_block_hash);
         let command = ExecutionCommand::ForkchoiceUpdated {
             head: hash(&snapshot.head_root),
-            safe: hash(&snapshot.justified.root),
+            safe: self.safe_block_hash(&snapshot.head_root),
             finalized: hash(&snapshot.finalized.root),
         };
         if execution.try_send(command).is_ok() {

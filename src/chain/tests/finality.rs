@@ -87,6 +87,33 @@ fn votes_finalize_the_chain_and_a_restart_keeps_it() {
 }
 
 #[test]
+fn a_block_that_all_vote_for_is_confirmed_when_the_next_slot_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = rig(dir.path(), checkpoint(), ANCHOR);
+    let wait_for_confirmed = |root: Hash256| {
+        soon("the confirmation", async {
+            while chain.handle.snapshot().confirmed_root != root {
+                smol::future::yield_now().await;
+            }
+        });
+    };
+    wait_for_confirmed(root(ANCHOR));
+    let mut confirmed = root(ANCHOR);
+    // Into the next epoch, whose blocks count only if its target will be justified.
+    for slot in ANCHOR + 1..=ANCHOR + SLOTS_PER_EPOCH + 3 {
+        go_to(&chain, slot);
+        wait_for_confirmed(confirmed);
+        let block = produce(&chain, slot);
+        assert_eq!(chain.import(&block), Ok(block.root()));
+        vote(&chain, slot);
+        confirmed = block.root();
+    }
+    // In an hour without us others may have seen anything: it begins anew at the finalized block.
+    go_to(&chain, ANCHOR + 600);
+    wait_for_confirmed(root(ANCHOR));
+}
+
+#[test]
 fn a_long_range_comes_in_batches_although_a_peer_keeps_some_back() {
     let dir = tempfile::tempdir().unwrap();
     let last = ANCHOR + 2 * BATCH_SLOTS + 20;
