@@ -43,29 +43,19 @@ pub fn runner(name: &str) -> Option<Runner> {
 
 /// `[preset, fork, runner, handler]` of what is not run yet, with the reason; `*` means any. All else is run.
 const LATER: &[([&str; 4], &str)] = &[
-    (["minimal", "phase0", "fork_choice", "*"], "under way"),
     (["minimal", "phase0", "genesis", "*"], "under way"),
     (["minimal", "phase0", "merkle_proof", "*"], "under way"),
-    (["minimal", "phase0", "sync", "*"], "under way"),
-    (["minimal", "altair", "fork_choice", "*"], "under way"),
     (["minimal", "altair", "genesis", "*"], "under way"),
     (["minimal", "altair", "merkle_proof", "*"], "under way"),
     (["minimal", "altair", "shuffling", "*"], "under way"),
-    (["minimal", "altair", "sync", "*"], "under way"),
-    (["minimal", "bellatrix", "fork_choice", "*"], "under way"),
     (["minimal", "bellatrix", "genesis", "*"], "under way"),
     (["minimal", "bellatrix", "merkle_proof", "*"], "under way"),
     (["minimal", "bellatrix", "shuffling", "*"], "under way"),
-    (["minimal", "bellatrix", "sync", "*"], "under way"),
-    (["minimal", "capella", "fork_choice", "*"], "under way"),
     (["minimal", "capella", "genesis", "*"], "under way"),
     (["minimal", "capella", "merkle_proof", "*"], "under way"),
     (["minimal", "capella", "shuffling", "*"], "under way"),
-    (["minimal", "capella", "sync", "*"], "under way"),
-    (["minimal", "deneb", "fork_choice", "*"], "under way"),
     (["minimal", "deneb", "genesis", "*"], "under way"),
     (["minimal", "deneb", "shuffling", "*"], "under way"),
-    (["minimal", "deneb", "sync", "*"], "under way"),
     (["minimal", "gloas", "*", "*"], "the next fork"),
 ];
 
