@@ -12,6 +12,7 @@ mod conformance {
     pub mod epoch_processing;
     pub mod fork;
     pub mod fork_choice;
+    pub mod genesis;
     pub mod kzg;
     pub mod light_client;
     pub mod light_client_data;

@@ -143,8 +143,18 @@ fn read_genesis(path: &Path, config: &Config) -> Result<Option<BeaconState>, Net
 
 #[cfg(test)]
 mod tests {
+    use tree_hash::TreeHash as _;
+
     use super::*;
-    use crate::types::preset::PRESET_BASE;
+    use crate::{
+        crypto::{PubkeyCache, SecretKey},
+        fork_choice::Store,
+        transition::{Context, get_validator_from_deposit, initialize_beacon_state_from_eth1, upgrade_to},
+        types::{
+            BeaconBlockHeader, ForkName, Validator,
+            preset::{MAX_EFFECTIVE_BALANCE, PRESET_BASE},
+        },
+    };
 
     #[test]
     fn every_known_network_loads_in_the_build_of_its_preset() {
@@ -161,6 +171,44 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_folder_gives_the_genesis_of_any_fork_and_the_store_starts_from_it() {
+        for fork in ForkName::ALL {
+            let forks = ForkName::ALL.into_iter().skip(1).map(|other| {
+                let epoch = if other <= fork { 0 } else { u64::MAX };
+                format!("{}_FORK_EPOCH: {epoch}\n", other.as_str().to_uppercase())
+            });
+            let text = format!("PRESET_BASE: '{PRESET_BASE}'\nCONFIG_NAME: old\n{}", forks.collect::<String>());
+            let mut state = genesis(fork);
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("config.yaml"), text).unwrap();
+            fs::write(folder.path().join("genesis.ssz"), state.to_ssz_bytes()).unwrap();
+
+            let network = Network::load(folder.path().to_str().unwrap()).unwrap();
+            let mut read = network.genesis_state.as_deref().cloned().unwrap();
+            assert_eq!((read.fork_name, read.hash_tree_root()), (fork, state.hash_tree_root()));
+            let block = BeaconBlockHeader { state_root: read.hash_tree_root(), ..read.latest_block_header };
+            let mut store = Store::from_anchor(&mut read, &block, network.config).unwrap();
+            assert_eq!(store.get_head(), block.tree_hash_root());
+        }
+    }
+
+    /// A genesis state of `fork`, with one validator.
+    fn genesis(fork: ForkName) -> BeaconState {
+        let (config, keys) = (Config::default().in_fork_from_genesis(ForkName::Phase0), PubkeyCache::default());
+        let ctx = Context { config: &config, keys: &keys };
+        let mut state = initialize_beacon_state_from_eth1(Hash256::ZERO, 0, &[], &ctx).unwrap();
+        let pubkey = SecretKey::from_bytes(&[1; 32]).unwrap().public_key().to_compressed();
+        let amount = MAX_EFFECTIVE_BALANCE;
+        let validator = get_validator_from_deposit(state.fork_name, pubkey, Hash256::ZERO, amount);
+        state.validators.push(Validator { activation_epoch: 0, ..validator });
+        state.balances.push(amount);
+        for fork in ForkName::ALL.into_iter().filter(|other| (ForkName::Altair..=fork).contains(other)) {
+            upgrade_to(&mut state, fork, &ctx).unwrap();
+        }
+        state
     }
 
     #[test]

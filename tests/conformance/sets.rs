@@ -11,7 +11,7 @@ use std::{
 use hornero::types::preset::PRESET_BASE;
 
 use super::{
-    blocks, bls, case::Case, epoch_processing, fork, fork_choice, kzg, light_client, merkle_proof, networking,
+    blocks, bls, case::Case, epoch_processing, fork, fork_choice, genesis, kzg, light_client, merkle_proof, networking,
     operations, rewards, sanity, shuffling, ssz_generic, ssz_static,
 };
 
@@ -26,6 +26,7 @@ pub fn runner(name: &str) -> Option<Runner> {
         "finality" | "random" => Some(blocks::run),
         "fork" => Some(fork::run),
         "fast_confirmation" | "fork_choice" | "sync" => Some(fork_choice::run),
+        "genesis" => Some(genesis::run),
         "kzg" => Some(kzg::run),
         "light_client" => Some(light_client::run),
         "merkle_proof" => Some(merkle_proof::run),
@@ -43,18 +44,13 @@ pub fn runner(name: &str) -> Option<Runner> {
 
 /// `[preset, fork, runner, handler]` of what is not run yet, with the reason; `*` means any. All else is run.
 const LATER: &[([&str; 4], &str)] = &[
-    (["minimal", "phase0", "genesis", "*"], "under way"),
     (["minimal", "phase0", "merkle_proof", "*"], "under way"),
-    (["minimal", "altair", "genesis", "*"], "under way"),
     (["minimal", "altair", "merkle_proof", "*"], "under way"),
     (["minimal", "altair", "shuffling", "*"], "under way"),
-    (["minimal", "bellatrix", "genesis", "*"], "under way"),
     (["minimal", "bellatrix", "merkle_proof", "*"], "under way"),
     (["minimal", "bellatrix", "shuffling", "*"], "under way"),
-    (["minimal", "capella", "genesis", "*"], "under way"),
     (["minimal", "capella", "merkle_proof", "*"], "under way"),
     (["minimal", "capella", "shuffling", "*"], "under way"),
-    (["minimal", "deneb", "genesis", "*"], "under way"),
     (["minimal", "deneb", "shuffling", "*"], "under way"),
     (["minimal", "gloas", "*", "*"], "the next fork"),
 ];

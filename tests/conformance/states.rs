@@ -41,7 +41,7 @@ pub fn check_outcome<E: Display>(
 }
 
 /// Whether two states are equal, field by field and by their roots.
-fn check_equal(mut ours: BeaconState, mut theirs: BeaconState) -> Result<(), String> {
+pub fn check_equal(mut ours: BeaconState, mut theirs: BeaconState) -> Result<(), String> {
     if ours != theirs {
         let (ours, theirs) = (state_text::to_value(&ours), state_text::to_value(&theirs));
         return Err(first_difference(&ours, &theirs));
