@@ -45,19 +45,21 @@ fn normalized_branch<const LEN: usize>(
 pub fn block_to_light_client_header(block: &SignedBeaconBlock) -> LightClientHeader {
     let BeaconBlock { slot, proposer_index, parent_root, state_root, body } = &block.message;
     let field_roots = body.field_roots();
-    let branch = field_branch(&field_roots, get_subtree_index(EXECUTION_PAYLOAD_GINDEX) as usize);
-    let depth = field_roots.len().next_power_of_two().ilog2() as usize;
-    LightClientHeader {
-        beacon: BeaconBlockHeader {
-            slot: *slot,
-            proposer_index: *proposer_index,
-            parent_root: *parent_root,
-            state_root: *state_root,
-            body_root: merkleize(field_roots, 0, depth),
-        },
-        execution: execution_payload_header(body),
-        execution_branch: branch.try_into().unwrap_or_default(),
+    let mut header = LightClientHeader::default();
+    if body.layout >= BodyLayout::Capella {
+        let branch = field_branch(&field_roots, get_subtree_index(EXECUTION_PAYLOAD_GINDEX) as usize);
+        header.execution = execution_payload_header(body);
+        header.execution_branch = branch.try_into().unwrap_or_default();
     }
+    let depth = field_roots.len().next_power_of_two().ilog2() as usize;
+    header.beacon = BeaconBlockHeader {
+        slot: *slot,
+        proposer_index: *proposer_index,
+        parent_root: *parent_root,
+        state_root: *state_root,
+        body_root: merkleize(field_roots, 0, depth),
+    };
+    header
 }
 
 /// Where a light client starts that trusts `header`'s block. `state` is the block's, before any empty slot.
@@ -165,5 +167,65 @@ pub fn create_light_client_optimistic_update(update: &LightClientUpdate) -> Ligh
         attested_header: update.attested_header.clone(),
         sync_aggregate: update.sync_aggregate.clone(),
         signature_slot: update.signature_slot,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(fork: ForkName) -> SignedBeaconBlock {
+        let mut body = BeaconBlockBody::empty(fork);
+        if fork >= ForkName::Bellatrix {
+            body.execution_payload.block_hash = Hash256::repeat_byte(1);
+        }
+        let message = BeaconBlock { slot: 5, body, ..BeaconBlock::default() };
+        SignedBeaconBlock { message, ..SignedBeaconBlock::default() }
+    }
+
+    #[test]
+    fn headers_of_every_fork_are_valid_in_theirs_and_after_it() {
+        for fork in ForkName::ALL {
+            let block = block(fork);
+            let header = block_to_light_client_header(&block);
+            assert_eq!(header.beacon, block.message.header(), "{fork}");
+            let has_payload = header.execution != ExecutionPayloadHeader::default();
+            assert_eq!(has_payload, fork >= ForkName::Capella, "{fork}: Bellatrix has one that nobody asked for");
+            let next = ForkName::ALL.into_iter().find(|next| *next > fork);
+            for config in [Some((fork, 0)), next.map(|next| (next, 9))].into_iter().flatten() {
+                let config = Config::default().with_fork_at(config.0, config.1);
+                assert!(is_valid_light_client_header(&header, &config), "{fork}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_of_another_fork_than_its_slots_is_not_valid() {
+        let config = |fork| Config::default().with_fork_at(fork, GENESIS_EPOCH);
+        let [altair, capella, deneb] = [ForkName::Altair, ForkName::Capella, ForkName::Deneb];
+        let header = |fork| block_to_light_client_header(&block(fork));
+        assert!(!is_valid_light_client_header(&header(altair), &config(capella)));
+        assert!(!is_valid_light_client_header(&header(capella), &config(altair)));
+        assert!(!is_valid_light_client_header(&header(capella), &config(deneb)));
+        let mut with_blob_gas = header(capella);
+        with_blob_gas.execution.blob_gas_used = 1;
+        assert!(!is_valid_light_client_header(&with_blob_gas, &config(capella)));
+    }
+
+    #[test]
+    fn only_fields_and_the_finalized_root_have_branches() {
+        let mut state = BeaconState { fork_name: ForkName::Deneb, ..BeaconState::default() };
+        state.finalized_checkpoint = Checkpoint { epoch: 3, root: Hash256::repeat_byte(2) };
+        let root = state.hash_tree_root();
+        let mut branch = |gindex| compute_merkle_proof(&mut state, gindex);
+        for gindex in [0, 1, 31, 32 + 28, 104, 107, FINALIZED_ROOT_GINDEX_ELECTRA, u64::MAX] {
+            assert_eq!(branch(gindex), None, "{gindex}");
+        }
+        let of_root = branch(FINALIZED_ROOT_GINDEX).unwrap();
+        assert!(is_valid_normalized_merkle_branch(Hash256::repeat_byte(2), &of_root, FINALIZED_ROOT_GINDEX, root));
+        let longer = [vec![Hash256::ZERO], of_root.clone()].concat();
+        assert!(is_valid_normalized_merkle_branch(Hash256::repeat_byte(2), &longer, FINALIZED_ROOT_GINDEX, root));
+        let other = [vec![Hash256::repeat_byte(1)], of_root].concat();
+        assert!(!is_valid_normalized_merkle_branch(Hash256::repeat_byte(2), &other, FINALIZED_ROOT_GINDEX, root));
     }
 }
