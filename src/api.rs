@@ -24,6 +24,7 @@ mod routes;
 mod server;
 mod states;
 mod validators;
+pub mod wire;
 
 pub use gates::Limits;
 pub use network::{Direction, Identity, MetaData, NetworkInfo, Peer, PeerState};

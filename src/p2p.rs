@@ -26,6 +26,7 @@ mod streams;
 mod tcp;
 mod topic;
 mod transport;
+pub mod wire;
 
 pub use address::{PeerAddress, parse as parse_peer_address};
 pub use config::{DEFAULT_CUSTODY_GROUP_COUNT, DEFAULT_MAX_PEERS, Forks, P2pConfig, P2pError};

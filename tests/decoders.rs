@@ -10,9 +10,10 @@ mod decoders {
     pub mod memory;
     pub mod mutations;
     pub mod samples;
+    pub mod seeds;
     pub mod table;
 }
-use decoders::{memory, mutations, samples, table};
+use decoders::{memory, mutations, samples, seeds, table};
 use hornero::types::{
     BLSSignature, BeaconBlock, BeaconBlockBody, ExecutionPayload, ForkName, Hash256, SignedBeaconBlock,
 };
@@ -113,10 +114,10 @@ fn cut_and_extended_samples_are_refused_or_canonical() {
 }
 
 #[test]
-fn write_samples() {
+fn write_seeds() {
     let _alone = memory::alone();
     if std::env::var_os("HORNERO_WRITE_CORPUS").is_some() {
-        samples::write();
+        seeds::write();
     }
 }
 

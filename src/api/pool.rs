@@ -3,7 +3,9 @@
 use hyper::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};
 use smol::block_on;
-use ssz::Decode;
+use ssz::{Decode, DecodeError};
+use ssz_types::VariableList;
+use typenum::{self as t, Unsigned};
 
 use super::{
     Api,
@@ -19,7 +21,8 @@ use crate::{
 };
 
 /// Items in one request: the validators of a large home, many times over. Each costs a signature check.
-const MAX_ITEMS: usize = 4096;
+const MAX_ITEMS: usize = MaxItems::USIZE;
+type MaxItems = t::U4096;
 
 pub(super) fn attestations(api: &Api, request: &Request) -> Answer {
     request.body_fork()?;
@@ -40,16 +43,22 @@ pub(super) fn contributions(api: &Api, request: &Request) -> Answer {
 }
 
 /// The list in the body, in JSON or SSZ.
-fn list<T: Decode + DeserializeOwned>(request: &Request) -> Result<Vec<T>, ApiError> {
+fn list<T: Decode + DeserializeOwned + 'static>(request: &Request) -> Result<Vec<T>, ApiError> {
     let items: Vec<T> = match request.body_media(&[Media::Json, Media::Ssz])? {
         Media::Json => request.json()?,
-        Media::Ssz => Vec::from_ssz_bytes(request.body())
+        Media::Ssz => ssz_list(request.body())
             .map_err(|error| ApiError::bad_request(format!("the body is not such a list: {error:?}")))?,
     };
     match items.len() <= MAX_ITEMS {
         true => Ok(items),
         false => Err(ApiError::bad_request(format!("at most {MAX_ITEMS} items at once"))),
     }
+}
+
+/// Decodes a list of at most [`MAX_ITEMS`]. The limit comes before memory is taken: a list's offsets, four bytes each,
+/// announce items of hundreds.
+pub(super) fn ssz_list<T: Decode + 'static>(body: &[u8]) -> Result<Vec<T>, DecodeError> {
+    VariableList::<T, MaxItems>::from_ssz_bytes(body).map(Vec::from)
 }
 
 /// Hands over one by one. One that is refused does not keep the others back.
@@ -116,4 +125,23 @@ pub(super) fn prepare_proposers(api: &Api, request: &Request) -> Answer {
         block_on(api.producer().prepare_proposer(validator_index, fee_recipient));
     }
     Ok(status(StatusCode::OK))
+}
+
+#[cfg(test)]
+mod tests {
+    use ssz::Encode;
+
+    use super::*;
+
+    #[test]
+    fn a_list_over_its_limit_is_refused_before_memory_is_taken() {
+        // Offsets only: of 8 million aggregates, which would take gigabytes.
+        let first = (32u32 << 20).to_le_bytes();
+        let body = first.repeat(8 << 20);
+        let error = ssz_list::<SignedAggregateAndProof>(&body).unwrap_err();
+        assert!(format!("{error:?}").contains("8388608 items"), "{error:?}");
+        let most = vec![0u64; MAX_ITEMS];
+        assert_eq!(ssz_list::<u64>(&most.as_ssz_bytes()).unwrap(), most);
+        assert!(ssz_list::<u64>(&vec![0u64; MAX_ITEMS + 1].as_ssz_bytes()).is_err());
+    }
 }

@@ -31,6 +31,9 @@ pub(super) enum Media {
 }
 
 impl Media {
+    /// Both.
+    pub const ALL: [Media; 2] = [Media::Json, Media::Ssz];
+
     fn name(self) -> &'static str {
         match self {
             Media::Json => JSON,
@@ -73,6 +76,11 @@ impl Request {
     /// The `n`th variable part of the path, as a number; `what` it is, for the error.
     pub(super) fn param_number(&self, n: usize, what: &str) -> Result<u64, ApiError> {
         number(self.param(n)).ok_or_else(|| ApiError::bad_request(format!("invalid {what}: {:?}", self.param(n))))
+    }
+
+    /// The variable parts of the path, and the query.
+    pub(super) fn into_parts(self) -> (Vec<String>, Vec<(String, String)>) {
+        (self.params, self.query)
     }
 
     /// A parameter of the query.

@@ -222,7 +222,10 @@ pub(super) fn latest_block_root(state: &mut BeaconState) -> Hash256 {
 }
 
 /// Holds a state and its block against each other and against what is expected.
-pub(super) fn check(
+///
+/// # Errors
+/// When they do not belong together, are of another network or too old, or when the state contradicts itself.
+pub fn check(
     mut state: BeaconState,
     block: SignedBeaconBlock,
     expected: &Expectations,

@@ -117,7 +117,7 @@ impl DataTransform for SnappyTransform {
 }
 
 /// Decompresses `data`, after a look at the length that it claims.
-fn decompress(topic: Option<Topic>, data: &[u8]) -> Result<Vec<u8>, io::Error> {
+pub(super) fn decompress(topic: Option<Topic>, data: &[u8]) -> Result<Vec<u8>, io::Error> {
     let topic = topic.ok_or_else(|| invalid("an unknown topic"))?;
     let len = snap::raw::decompress_len(data)?;
     if len > topic.max_size() {

@@ -6,6 +6,8 @@ mod inbound;
 mod outbound;
 mod setup;
 
+pub(super) use outbound::decode_answer;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -78,7 +80,7 @@ enum Outcome {
 }
 
 /// A peer's answer to a request of this task.
-enum Reply {
+pub(super) enum Reply {
     Status(Status),
     Pong(u64),
     MetaData(Box<MetaData>),

@@ -16,6 +16,8 @@ pub type Again = fn(&[u8]) -> Option<Vec<u8>>;
 pub const MOST_MEMORY_PER_BYTE: usize = 16;
 /// ... and so much besides: buffers of hashes, texts of errors (measured: 8 KiB).
 pub const MEMORY_BESIDES: usize = 16 << 10;
+/// For a block, whose lists make room for as many items as their offsets announce: 128 attestations in phase 0.
+pub const MEMORY_BESIDES_A_BLOCK: usize = 128 << 10;
 /// For a state: its columns take a chunk each for their first item (measured: 160 KiB).
 pub const MEMORY_BESIDES_A_STATE: usize = 1 << 20;
 
@@ -25,7 +27,8 @@ pub fn fork(byte: u8) -> ForkName {
     ForkName::from_name(NAMES[usize::from(byte) % NAMES.len()]).unwrap_or_default()
 }
 
-fn again<T: Decode + Encode + TreeHash>(bytes: &[u8]) -> Option<Vec<u8>> {
+/// A container with one layout.
+pub fn again<T: Decode + Encode + TreeHash>(bytes: &[u8]) -> Option<Vec<u8>> {
     let value = T::from_ssz_bytes(bytes).ok()?;
     value.tree_hash_root();
     Some(value.as_ssz_bytes())

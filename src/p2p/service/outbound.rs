@@ -193,7 +193,7 @@ async fn run(mut stream: Stream, protocol: Protocol, call: Call, context: Contex
         _ => {
             client::ask(&mut stream, body.as_deref(), limit).await?;
             let ssz = client::read_one(&mut stream, protocol, limit).await?;
-            decode(protocol, &ssz)
+            decode_answer(protocol, &ssz)
         }
     }
 }
@@ -223,7 +223,8 @@ fn body(protocol: Protocol, call: &Call, status: &Status) -> Option<Vec<u8>> {
     }
 }
 
-fn decode(protocol: Protocol, ssz: &[u8]) -> Result<Reply, RpcError> {
+/// Decodes the one chunk of an answer.
+pub(in crate::p2p) fn decode_answer(protocol: Protocol, ssz: &[u8]) -> Result<Reply, RpcError> {
     let reply = match protocol {
         Protocol::StatusV1 => Status::from_v1_bytes(ssz).map(Reply::Status),
         Protocol::StatusV2 => Status::from_ssz_bytes(ssz).map(Reply::Status),
