@@ -97,7 +97,8 @@ fn contents(fork: ForkName, block: &[u8]) -> SignedBlockContents {
 /// The store of a chain that has only its first block.
 fn snapshot(cases: &Path) -> Vec<u8> {
     let case = fs::read_dir(cases.join("pyspec_tests")).expect("the vectors").next().expect("a case").unwrap().path();
-    let mut state = BeaconState::from_ssz_bytes(ForkName::Fulu, &unpack(&case.join("anchor_state.ssz_snappy"))).unwrap();
+    let mut state =
+        BeaconState::from_ssz_bytes(ForkName::Fulu, &unpack(&case.join("anchor_state.ssz_snappy"))).unwrap();
     let block = BeaconBlock::from_ssz_bytes(ForkName::Fulu, &unpack(&case.join("anchor_block.ssz_snappy"))).unwrap();
     Store::from_anchor(&mut state, &block.header(), Arc::default()).unwrap().to_snapshot()
 }
