@@ -65,3 +65,6 @@ fn begin(state: &mut BeaconState, fork: ForkName, ctx: &Context) {
     };
     state.fork_name = fork;
 }
+
+#[cfg(test)]
+mod tests;

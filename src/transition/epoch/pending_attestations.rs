@@ -129,3 +129,115 @@ pub(super) fn is_unslashed_attesting(
 ) -> bool {
     has_flag(flags[index], flag_index) && !validators.slashed(index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ssz::Column,
+        transition::{
+            epoch::{AttestationDeltas, Delta},
+            get_validator_from_deposit,
+        },
+    };
+
+    const VALIDATORS: usize = 64;
+
+    /// A phase 0 state at the end of epoch 2, whose votes are all for the zero root.
+    fn state() -> BeaconState {
+        let validator = |index: usize| Validator {
+            pubkey: BLSPubkey::left_padding_from(&index.to_be_bytes()),
+            activation_epoch: GENESIS_EPOCH,
+            ..get_validator_from_deposit(ForkName::Phase0, BLSPubkey::ZERO, Hash256::ZERO, MAX_EFFECTIVE_BALANCE)
+        };
+        BeaconState {
+            fork_name: ForkName::Phase0,
+            slot: compute_start_slot_at_epoch(3) - 1,
+            validators: (0..VALIDATORS).map(validator).collect(),
+            balances: Column::filled(MAX_EFFECTIVE_BALANCE, VALIDATORS),
+            block_roots: Column::filled(Hash256::ZERO, SLOTS_PER_HISTORICAL_ROOT),
+            randao_mixes: Column::filled(Hash256::repeat_byte(7), EPOCHS_PER_HISTORICAL_VECTOR),
+            ..BeaconState::default()
+        }
+    }
+
+    /// The vote of the whole first committee of `epoch`, included after `inclusion_delay` by `proposer_index`.
+    fn vote(state: &mut BeaconState, epoch: Epoch, inclusion_delay: u64, proposer_index: u64) -> PendingAttestation {
+        let slot = compute_start_slot_at_epoch(epoch);
+        let members = get_shuffling(state, epoch).unwrap().committee(slot, 0).unwrap().len();
+        let mut aggregation_bits = ssz_types::BitList::with_capacity(members).unwrap();
+        (0..members).for_each(|member| aggregation_bits.set(member, true).unwrap());
+        let target = Checkpoint { epoch, root: Hash256::ZERO };
+        let data = AttestationData { slot, target, ..AttestationData::default() };
+        PendingAttestation { aggregation_bits, data, inclusion_delay, proposer_index }
+    }
+
+    fn with_votes(votes: &[(u64, u64)]) -> (BeaconState, usize) {
+        let mut state = state();
+        for (delay, proposer) in votes {
+            let vote = vote(&mut state, 1, *delay, *proposer);
+            state.previous_epoch_attestations.push(vote).unwrap();
+        }
+        let shuffling = get_shuffling(&mut state, 1).unwrap();
+        let attester = shuffling.committee(compute_start_slot_at_epoch(1), 0).unwrap()[0] as usize;
+        (state, attester)
+    }
+
+    #[test]
+    fn the_first_of_the_soonest_inclusions_counts() {
+        let (mut state, attester) = with_votes(&[(3, 10), (2, 11), (2, 12), (5, 13)]);
+        let participation = PendingParticipation::new(&mut state).unwrap();
+        assert_eq!(participation.inclusions[attester], Some(Inclusion { delay: 2, proposer_index: 11 }));
+        let nobody = (0..VALIDATORS).find(|index| participation.inclusions[*index].is_none()).unwrap();
+        assert_eq!(participation.previous[nobody], 0);
+    }
+
+    #[test]
+    fn a_vote_counts_for_what_it_matches() {
+        let (mut state, attester) = with_votes(&[(1, 0)]);
+        let slot = compute_start_slot_at_epoch(1) as usize;
+        let flags = |state: &mut BeaconState| PendingParticipation::new(state).unwrap().previous[attester];
+        assert_eq!(flags(&mut state), 0b111);
+        state.previous_epoch_attestations[0].data.beacon_block_root = Hash256::repeat_byte(1);
+        assert_eq!(flags(&mut state), 0b011, "another head");
+        state.block_roots.set(slot % SLOTS_PER_HISTORICAL_ROOT, Hash256::repeat_byte(1));
+        assert_eq!(flags(&mut state), 0b001, "another target");
+    }
+
+    #[test]
+    fn a_slashed_attester_gets_nothing_and_counts_for_nothing() {
+        let (mut state, attester) = with_votes(&[(1, 0)]);
+        let before = PendingParticipation::new(&mut state).unwrap().totals;
+        state.validators.update(attester, |validator| validator.slashed = true);
+        let participation = PendingParticipation::new(&mut state).unwrap();
+        let lost = before.previous.map(|balance| (balance - MAX_EFFECTIVE_BALANCE).max(EFFECTIVE_BALANCE_INCREMENT));
+        assert_eq!(participation.totals.previous, lost);
+        let deltas = AttestationDeltas::new(&mut state, &participation).unwrap();
+        let components = deltas.components(&state, attester).unwrap();
+        assert!(components[..3].iter().all(|delta| delta.reward == 0 && delta.penalty > 0), "{components:?}");
+        assert_eq!(components[3], Delta::default(), "it was included in vain");
+    }
+
+    #[test]
+    fn votes_that_no_block_can_bring_are_errors_not_panics() {
+        let (state, _) = with_votes(&[(1, 0)]);
+        let refused = |change: fn(&mut PendingAttestation)| {
+            let mut state = state.clone();
+            change(&mut state.previous_epoch_attestations[0]);
+            PendingParticipation::new(&mut state).is_err()
+        };
+        assert!(refused(|vote| vote.data.index = u64::MAX));
+        assert!(refused(|vote| vote.data.slot = u64::MAX));
+        assert!(refused(|vote| vote.aggregation_bits = ssz_types::BitList::with_capacity(1).unwrap()));
+
+        let (mut state, _) = with_votes(&[(1, VALIDATORS as u64)]);
+        let participation = PendingParticipation::new(&mut state).unwrap();
+        let error = AttestationDeltas::new(&mut state, &participation).unwrap_err();
+        assert_eq!(error, TransitionError::UnknownValidator(VALIDATORS as u64));
+
+        let (mut state, attester) = with_votes(&[(0, 0)]);
+        let participation = PendingParticipation::new(&mut state).unwrap();
+        let deltas = AttestationDeltas::new(&mut state, &participation).unwrap();
+        assert_eq!(deltas.components(&state, attester), None, "no vote is in a block of its own slot");
+    }
+}

@@ -15,7 +15,7 @@ use crate::{
 pub fn get_next_sync_committee_indices(state: &BeaconState) -> Result<Vec<u32>, TransitionError> {
     let epoch = state.current_epoch() + 1;
     let seed = get_seed(state, epoch, DOMAIN_SYNC_COMMITTEE);
-    // Some 64 candidates are looked at for each member: cheaper from a shuffled list than one by one.
+    // Since Electra, some 64 candidates are looked at for each member: cheaper from a shuffled list than one by one.
     let mut candidates = get_active_validator_indices(state, epoch);
     ensure(!candidates.is_empty(), "sync committee", "somebody must be active")?;
     shuffle_list(&mut candidates, seed);
