@@ -67,7 +67,7 @@ impl Crafted {
         assert!(!others.contains(&block.message.proposer_index), "choose other validators");
         let body = &mut block.message.body;
         body.proposer_slashings = vec![proposer_slashing(&parent_state)].try_into().expect("room for one");
-        body.attester_slashings = vec![attester_slashing(&parent_state)].try_into().expect("room for one");
+        body.attester_slashings = vec![attester_slashing(&parent_state)];
         body.voluntary_exits = vec![voluntary_exit(&parent_state, &config)].try_into().expect("room for one");
         body.bls_to_execution_changes = vec![change(&parent_state, &config)].try_into().expect("room for one");
         let mut crafted = Crafted { config, parent_state, block };

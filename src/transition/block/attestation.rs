@@ -7,7 +7,8 @@ use super::*;
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#modified-process_attestation>
 const PROPOSER_REWARD_DENOMINATOR: u64 = (WEIGHT_DENOMINATOR - PROPOSER_WEIGHT) * WEIGHT_DENOMINATOR / PROPOSER_WEIGHT;
 
-/// Counts a vote: sets its attesters' participation flags and rewards the proposer for each that is new.
+/// Counts a vote: sets its attesters' participation flags and rewards the proposer for each that is new. In phase 0 keeps
+/// the vote for the epoch's end instead.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#modified-process_attestation>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/beacon-chain.md#modified-process_attestation>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_attestation>
@@ -24,15 +25,13 @@ pub fn process_attestation(
     check_data(state, data)?;
     // Committees of a slot have no member in common, so nobody is twice among the attesters.
     let attesters = attesters(state, attestation)?;
-    if state.fork_name < ForkName::Altair {
-        signatures
-            .add("attestation", || attestation_signature_set(state, &attesters, data, &attestation.signature, ctx))?;
-        return keep_for_epoch_end(state, attestation);
-    }
-    let flags = get_attestation_participation_flags(state, data, state.slot - data.slot)?;
     signatures
         .add("attestation", || attestation_signature_set(state, &attesters, data, &attestation.signature, ctx))?;
+    if state.fork_name < ForkName::Altair {
+        return keep_for_epoch_end(state, attestation);
+    }
 
+    let flags = get_attestation_participation_flags(state, data, state.slot - data.slot)?;
     let numerator = set_flags(state, data.target.epoch, &attesters, flags)?;
     let proposer = get_beacon_proposer_index(state)?;
     increase_balance(state, proposer, numerator / PROPOSER_REWARD_DENOMINATOR)

@@ -32,18 +32,19 @@ pub fn process_deposit(state: &mut BeaconState, deposit: &Deposit, ctx: &Context
 /// A balance that overflows.
 pub fn apply_deposit(state: &mut BeaconState, data: &DepositData, ctx: &Context) -> Result<(), TransitionError> {
     let DepositData { pubkey, withdrawal_credentials, amount, signature } = *data;
-    let is_pending = state.fork_name >= ForkName::Electra;
-    match state.validators.index_of(&pubkey) {
-        Some(index) if !is_pending => return increase_balance(state, index, amount),
-        Some(_) => {}
-        None if !is_valid_deposit_signature(pubkey, withdrawal_credentials, amount, &signature, ctx) => return Ok(()),
-        None => {
-            let at_once = if is_pending { 0 } else { amount };
-            add_validator_to_registry(state, pubkey, withdrawal_credentials, at_once);
-        }
-    }
-    if !is_pending {
+    let known = state.validators.index_of(&pubkey);
+    if known.is_none() && !is_valid_deposit_signature(pubkey, withdrawal_credentials, amount, &signature, ctx) {
         return Ok(());
+    }
+    if state.fork_name < ForkName::Electra {
+        if let Some(index) = known {
+            return increase_balance(state, index, amount);
+        }
+        add_validator_to_registry(state, pubkey, withdrawal_credentials, amount);
+        return Ok(());
+    }
+    if known.is_none() {
+        add_validator_to_registry(state, pubkey, withdrawal_credentials, 0);
     }
     // The slot of genesis tells it from a request of the execution layer.
     state.pending_deposits.push(PendingDeposit {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A new validator; `amount` in Gwei.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_validator_from_deposit>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#deposits>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-get_validator_from_deposit>
 pub fn get_validator_from_deposit(
     fork: ForkName,
