@@ -24,7 +24,7 @@ pub use attestation::process_attestation;
 pub use attester_slashing::process_attester_slashing;
 pub use bls_to_execution_change::process_bls_to_execution_change;
 pub use consolidation_request::process_consolidation_request;
-pub use deposit::{apply_deposit, process_deposit};
+pub use deposit::process_deposit;
 pub use deposit_request::process_deposit_request;
 pub use execution_payload::{check_execution_payload, execution_payload_header, process_execution_payload};
 pub use operations::process_operations;

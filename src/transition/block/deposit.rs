@@ -30,7 +30,7 @@ pub fn process_deposit(state: &mut BeaconState, deposit: &Deposit, ctx: &Context
 ///
 /// # Errors
 /// A balance that overflows.
-pub fn apply_deposit(state: &mut BeaconState, data: &DepositData, ctx: &Context) -> Result<(), TransitionError> {
+fn apply_deposit(state: &mut BeaconState, data: &DepositData, ctx: &Context) -> Result<(), TransitionError> {
     let DepositData { pubkey, withdrawal_credentials, amount, signature } = *data;
     let known = state.validators.index_of(&pubkey);
     if known.is_none() && !is_valid_deposit_signature(pubkey, withdrawal_credentials, amount, &signature, ctx) {
