@@ -117,11 +117,14 @@ fn what_is_collected_follows_the_head_and_finality() {
     initialize_light_client_store(recording::root(LAST_OF_PERIOD + 1), bootstrap, &config).unwrap();
 }
 
+/// What makes an update false.
+type Lie = fn(&mut LightClientUpdate);
+
 #[test]
 fn a_false_update_is_refused() {
     let config = recording::config();
     let good = first_update(&config);
-    let lies: [(&str, fn(&mut LightClientUpdate)); 12] = [
+    let lies: [(&str, Lie); 12] = [
         ("somebody must have signed", |u| u.sync_aggregate.sync_committee_bits = Default::default()),
         ("signature must be valid", |u| u.sync_aggregate.sync_committee_bits.set(3, false).unwrap()),
         ("signature must be valid", |u| u.sync_aggregate.sync_committee_signature = G2_POINT_AT_INFINITY),
