@@ -259,7 +259,10 @@ impl Store {
             self.weighed_by = justified;
             self.weigh_all_votes();
         }
-        self.checkpoint_balances.retain(|(checkpoint, _)| checkpoint.epoch > justified.epoch);
+        // The greatest unrealized one is also the next that fast confirmation will weigh votes by.
+        let unrealized = self.unrealized_justified_checkpoint;
+        let is_of_use = |checkpoint: Checkpoint| checkpoint.epoch > justified.epoch || checkpoint == unrealized;
+        self.checkpoint_balances.retain(|(checkpoint, _)| is_of_use(*checkpoint));
     }
 
     /// Sums up every node's direct votes anew. Walks all validators.

@@ -1,5 +1,6 @@
 //! The store with blocks made by hand.
 
+mod confirmation_model;
 mod fast_confirmation;
 mod head;
 mod merge_block;

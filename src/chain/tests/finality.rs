@@ -106,6 +106,9 @@ fn a_block_that_all_vote_for_is_confirmed_when_the_next_slot_begins() {
         let block = produce(&chain, slot);
         assert_eq!(chain.import(&block), Ok(block.root()));
         vote(&chain, slot);
+        // The same once more is refused, after the votes of the first have gone to the store.
+        let again = aggregate(&chain, slot, block.root());
+        soon("an answer", chain.handle.submit_aggregate(Arc::new(again))).unwrap_err();
         confirmed = block.root();
     }
     // In an hour without us others may have seen anything: it begins anew at the finalized block.

@@ -16,8 +16,12 @@ fn genesis() -> Store {
 
 /// The facts of the head's state, which has the same validators all the time.
 pub(super) fn facts(store: &mut Store) -> HeadFacts {
+    facts_of(store, VALIDATORS)
+}
+
+pub(super) fn facts_of(store: &mut Store, validators: usize) -> HeadFacts {
     let (head, slot) = (store.get_head(), store.get_current_slot());
-    let mut state = genesis_state(vec![32 * ETH; VALIDATORS]);
+    let mut state = genesis_state(vec![32 * ETH; validators]);
     state.slot = slot;
     state.latest_block_header.slot = store.node(&head).unwrap().slot;
     let keys = PubkeyCache::default();

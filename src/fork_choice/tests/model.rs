@@ -6,9 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-const VALIDATORS: u64 = 12;
+/// Two in each slot of either preset.
+pub(super) const VALIDATORS: u64 = 2 * SLOTS_PER_EPOCH;
+
 /// Balances for weighing depend on the checkpoint, as they do on a chain.
-fn records(checkpoint: Checkpoint) -> impl Iterator<Item = (Gwei, bool, bool)> {
+pub(super) fn records(checkpoint: Checkpoint) -> impl Iterator<Item = (Gwei, bool, bool)> {
     (0..VALIDATORS).map(move |index| {
         let mix = checkpoint.epoch * 31 + u64::from(checkpoint.root[1]) * 7 + index * 13;
         ((mix % 32 + 1) * ETH, !mix.is_multiple_of(11), mix.is_multiple_of(7))
@@ -17,22 +19,22 @@ fn records(checkpoint: Checkpoint) -> impl Iterator<Item = (Gwei, bool, bool)> {
 
 /// The specification's store, in its own words and with its own costs.
 #[derive(Clone)]
-struct Model {
-    anchor: Hash256,
-    slot: Slot,
-    time_into_slot_ms: u64,
-    justified: Checkpoint,
-    finalized: Checkpoint,
-    unrealized_justified: Checkpoint,
-    unrealized_finalized: Checkpoint,
-    proposer_boost_root: Hash256,
-    equivocating: BTreeSet<u64>,
-    blocks: BTreeMap<Hash256, ImportedBlock>,
-    latest_messages: BTreeMap<u64, (Epoch, Hash256)>,
+pub(super) struct Model {
+    pub(super) anchor: Hash256,
+    pub(super) slot: Slot,
+    pub(super) time_into_slot_ms: u64,
+    pub(super) justified: Checkpoint,
+    pub(super) finalized: Checkpoint,
+    pub(super) unrealized_justified: Checkpoint,
+    pub(super) unrealized_finalized: Checkpoint,
+    pub(super) proposer_boost_root: Hash256,
+    pub(super) equivocating: BTreeSet<u64>,
+    pub(super) blocks: BTreeMap<Hash256, ImportedBlock>,
+    pub(super) latest_messages: BTreeMap<u64, (Epoch, Hash256)>,
 }
 
 impl Model {
-    fn new(anchor: ImportedBlock) -> Model {
+    pub(super) fn new(anchor: ImportedBlock) -> Model {
         let checkpoint = anchor.justified_checkpoint;
         Model {
             anchor: anchor.root,
@@ -49,16 +51,16 @@ impl Model {
         }
     }
 
-    fn get_ancestor(&self, root: Hash256, slot: Slot) -> Hash256 {
+    pub(super) fn get_ancestor(&self, root: Hash256, slot: Slot) -> Hash256 {
         let block = &self.blocks[&root].header;
         if block.slot > slot { self.get_ancestor(block.parent_root, slot) } else { root }
     }
 
-    fn is_ancestor(&self, root: Hash256, ancestor: Hash256) -> bool {
+    pub(super) fn is_ancestor(&self, root: Hash256, ancestor: Hash256) -> bool {
         self.get_ancestor(root, self.blocks[&ancestor].header.slot) == ancestor
     }
 
-    fn checkpoint_block(&self, root: Hash256, epoch: Epoch) -> Hash256 {
+    pub(super) fn checkpoint_block(&self, root: Hash256, epoch: Epoch) -> Hash256 {
         self.get_ancestor(root, compute_start_slot_at_epoch(epoch))
     }
 
@@ -104,7 +106,7 @@ impl Model {
         correct_justified && correct_finalized
     }
 
-    fn get_head(&self) -> Hash256 {
+    pub(super) fn get_head(&self) -> Hash256 {
         let mut viable = BTreeSet::new();
         self.filter_block_tree(self.justified.root, &mut viable);
         let mut head = self.justified.root;
@@ -126,7 +128,7 @@ impl Model {
         }
     }
 
-    fn on_tick(&mut self, slot: Slot, time_into_slot_ms: u64) {
+    pub(super) fn on_tick(&mut self, slot: Slot, time_into_slot_ms: u64) {
         while self.slot < slot {
             self.slot += 1;
             self.proposer_boost_root = Hash256::ZERO;
@@ -137,7 +139,7 @@ impl Model {
         self.time_into_slot_ms = time_into_slot_ms;
     }
 
-    fn on_block(&mut self, block: ImportedBlock) -> bool {
+    pub(super) fn on_block(&mut self, block: ImportedBlock) -> bool {
         let (root, slot) = (block.root, block.header.slot);
         let start = compute_start_slot_at_epoch(self.finalized.epoch);
         let on_finalized = self.checkpoint_block(block.header.parent_root, self.finalized.epoch) == self.finalized.root;
@@ -167,7 +169,7 @@ impl Model {
         true
     }
 
-    fn on_attestation(&mut self, index: u64, epoch: Epoch, block: Hash256) {
+    pub(super) fn on_attestation(&mut self, index: u64, epoch: Epoch, block: Hash256) {
         let known = self.latest_messages.get(&index);
         if !self.equivocating.contains(&index) && known.is_none_or(|(before, _)| epoch > *before) {
             self.latest_messages.insert(index, (epoch, block));
