@@ -41,6 +41,7 @@ use super::{Context, TransitionError};
 use crate::types::{BeaconState, ForkName, preset::GENESIS_EPOCH};
 
 /// Everything that happens after an epoch's last slot.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#epoch-processing>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#modified-process_epoch>
 pub fn process_epoch(state: &mut BeaconState, ctx: &Context) -> Result<(), TransitionError> {
     let fork = state.fork_name;

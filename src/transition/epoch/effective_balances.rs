@@ -11,6 +11,7 @@ const DOWNWARD_THRESHOLD: Gwei = HYSTERESIS_INCREMENT * HYSTERESIS_DOWNWARD_MULT
 const UPWARD_THRESHOLD: Gwei = HYSTERESIS_INCREMENT * HYSTERESIS_UPWARD_MULTIPLIER;
 
 /// Walks over the registry once.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#effective-balances-updates>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_effective_balance_updates>
 pub fn process_effective_balance_updates(state: &mut BeaconState) -> Result<(), TransitionError> {
     let validators = &mut state.validators;

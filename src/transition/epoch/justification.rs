@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// Justifies and finalizes by the votes so far. Fork choice calls it alone, to know what a tip would justify.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#justification-and-finalization>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#justification-and-finalization>
 pub fn process_justification_and_finalization(state: &mut BeaconState) -> Result<(), TransitionError> {
     let totals = if state.fork_name == ForkName::Phase0 {
@@ -29,7 +30,7 @@ pub(super) fn process_with(state: &mut BeaconState, totals: &ParticipationTotals
     weigh_justification_and_finalization(state, total_active_balance, previous_target, totals.current_target)
 }
 
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#weigh_justification_and_finalization>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#justification-and-finalization>
 fn weigh_justification_and_finalization(
     state: &mut BeaconState,
     total_active_balance: Gwei,

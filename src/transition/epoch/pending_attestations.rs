@@ -1,5 +1,5 @@
 //! Who attested to what in phase 0, from the attestations that the state keeps until they are paid for.
-//! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers>
+//! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers-1>
 
 use super::ParticipationTotals;
 use crate::{
@@ -59,7 +59,7 @@ impl PendingParticipation {
 
 /// By validator, whether an attestation of `epoch` has a matching source, target and head; notes the soonest inclusions.
 /// Spec: `get_matching_source_attestations`, `get_matching_target_attestations`, `get_matching_head_attestations`.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers-1>
 fn matching_flags(
     state: &mut BeaconState,
     epoch: Epoch,
@@ -107,7 +107,7 @@ pub fn pending_attesters(shuffling: &Shuffling, attestation: &PendingAttestation
 }
 
 /// In Gwei, of the unslashed validators that have the flag; at least one increment.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers-1>
 fn get_attesting_balance(
     validators: &Validators,
     flags: &[ParticipationFlags],

@@ -131,7 +131,7 @@ impl RewardTerms {
 }
 
 /// Whether a validator is paid for `previous_epoch`.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_eligible_validator_indices>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers-2>
 pub(super) fn is_eligible(validators: &Validators, index: usize, previous_epoch: Epoch) -> bool {
     validators.is_active(index, previous_epoch)
         || (validators.slashed(index) && previous_epoch + 1 < validators.withdrawable_epoch(index))

@@ -6,7 +6,9 @@ use crate::{
     types::{preset::*, *},
 };
 
-/// Walks over the registry once, and only if there is a penalty.
+/// Walks over the registry once, and only if something was slashed lately. Before Electra a penalty is rounded after it was
+/// multiplied out, since then before.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#slashings>
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#modified-process_slashings>
 pub fn process_slashings(state: &mut BeaconState) -> Result<(), TransitionError> {
     let total_balance = get_total_active_balance(state)?;

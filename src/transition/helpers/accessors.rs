@@ -97,12 +97,12 @@ pub fn get_base_reward(state: &mut BeaconState, index: ValidatorIndex) -> Result
 }
 
 /// Epochs since finality.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_finality_delay>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers-2>
 pub fn get_finality_delay(state: &BeaconState) -> u64 {
     state.previous_epoch().saturating_sub(state.finalized_checkpoint.epoch)
 }
 
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#is_in_inactivity_leak>
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers-2>
 pub fn is_in_inactivity_leak(state: &BeaconState) -> bool {
     get_finality_delay(state) > MIN_EPOCHS_TO_INACTIVITY_PENALTY
 }
