@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use hornero::types::preset::PRESET_BASE;
 
-use super::{pool::Passed, sets::Later};
+use super::{pool::Passed, sets::Gaps};
 
 const FILE: &str = "docs/conformance.md";
 
@@ -26,10 +26,10 @@ conformance` (and again with `--features minimal`) runs them all and fails if th
 <!-- mainnet: begin -->
 <!-- mainnet: end -->
 
-## Not run yet
+## Known gaps
 
-<!-- later: begin -->
-<!-- later: end -->
+<!-- gaps: begin -->
+<!-- gaps: end -->
 ";
 
 /// The counts as a table.
@@ -43,16 +43,16 @@ pub fn table(passed: &Passed) -> String {
     text
 }
 
-fn later_table(later: &Later) -> String {
+fn gaps_table(gaps: &Gaps) -> String {
     let mut text = String::from("| preset | fork | runner | cases | why |\n|---|---|---|---|---|\n");
-    for ([preset, fork, runner], (count, reason)) in later {
+    for ([preset, fork, runner], (count, reason)) in gaps {
         writeln!(text, "| {preset} | {fork} | {runner} | {count} | {reason} |").expect("a string takes all");
     }
     text
 }
 
 /// Fails if the committed page does not say the same, or writes it if asked to.
-pub fn check_committed(passed: &Passed, later: &Later) {
+pub fn check_committed(passed: &Passed, gaps: &Gaps) {
     // The specification makes no vectors of other presets.
     if !["minimal", "mainnet"].contains(&PRESET_BASE) {
         return;
@@ -60,7 +60,7 @@ pub fn check_committed(passed: &Passed, later: &Later) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
     let committed = fs::read_to_string(&path).unwrap_or_default();
     let base = if committed.is_empty() { SKELETON.to_owned() } else { committed.clone() };
-    let parts = [(PRESET_BASE, table(passed)), ("later", later_table(later))];
+    let parts = [(PRESET_BASE, table(passed)), ("gaps", gaps_table(gaps))];
     let expected = parts.into_iter().fold(base, |page, (name, part)| replace(&page, name, &part));
     if std::env::var_os("HORNERO_WRITE_CONFORMANCE").is_some() {
         fs::write(&path, expected).expect("docs/ can be written");

@@ -1,6 +1,5 @@
-//! Which vectors are run, and why the others are not run yet.
-//!
-//! A case is run by the build of its preset, and `general` by every build, unless the table says "later".
+//! Which vectors are run: a case by the build of its preset, `general` by every build. Only forks that the program does not
+//! know are a gap.
 
 use std::{
     collections::BTreeMap,
@@ -42,32 +41,23 @@ pub fn runner(name: &str) -> Option<Runner> {
     }
 }
 
-/// `[preset, fork, runner, handler]` of what is not run yet, with the reason; `*` means any. All else is run.
-const LATER: &[([&str; 4], &str)] = &[
-    (["minimal", "phase0", "merkle_proof", "*"], "under way"),
-    (["minimal", "altair", "merkle_proof", "*"], "under way"),
-    (["minimal", "altair", "shuffling", "*"], "under way"),
-    (["minimal", "bellatrix", "merkle_proof", "*"], "under way"),
-    (["minimal", "bellatrix", "shuffling", "*"], "under way"),
-    (["minimal", "capella", "merkle_proof", "*"], "under way"),
-    (["minimal", "capella", "shuffling", "*"], "under way"),
-    (["minimal", "deneb", "shuffling", "*"], "under way"),
-    (["minimal", "gloas", "*", "*"], "the next fork"),
-];
+/// Forks whose cases are not run, with the reason: those of the fork, and those of earlier forks that go on into it, which
+/// have its name in front of theirs. The next fork leaves this table when it enters those of `types`.
+const GAPS: &[(&str, &str)] = &[("gloas", "the next fork: not built yet")];
 
 /// What is not run: cases by `[preset, fork, runner]`, with the reason.
-pub type Later = BTreeMap<[String; 3], (usize, &'static str)>;
+pub type Gaps = BTreeMap<[String; 3], (usize, &'static str)>;
 
 /// What this build runs, and what no build runs.
 pub struct Plan {
     pub cases: Vec<Case>,
-    pub later: Later,
+    pub gaps: Gaps,
 }
 
 /// Walks the folders. Errors on a case that has neither a runner nor a reason, and on files outside of any case. `only`
 /// keeps the cases whose path contains it.
 pub fn plan(roots: &[PathBuf], only: Option<&str>) -> Result<Plan, String> {
-    let mut plan = Plan { cases: Vec::new(), later: Later::new() };
+    let mut plan = Plan { cases: Vec::new(), gaps: Gaps::new() };
     for root in roots {
         for path in case_paths(root)? {
             add(&mut plan, root, path.each_ref().map(String::as_str))?;
@@ -80,24 +70,16 @@ pub fn plan(roots: &[PathBuf], only: Option<&str>) -> Result<Plan, String> {
 }
 
 fn add(plan: &mut Plan, root: &Path, path: [&str; 6]) -> Result<(), String> {
-    let [preset, fork, runner, handler, _, name] = path;
-    if name.starts_with("gloas_") {
-        // A case of an earlier fork that goes on into the next one.
-        let what = [preset, fork, &format!("{runner}/{handler}")].map(str::to_owned);
-        plan.later.entry(what).or_insert((0, "the next fork")).0 += 1;
-    } else if let Some((pattern, reason)) = later([preset, fork, runner, handler]) {
-        let what = if pattern[3] == "*" { runner.to_owned() } else { format!("{runner}/{handler}") };
-        plan.later.entry([preset.to_owned(), fork.to_owned(), what]).or_insert((0, reason)).0 += 1;
+    let [preset, fork, runner, _, _, name] = path;
+    let goes_into = |gap: &str| name.strip_prefix(gap).is_some_and(|rest| rest.starts_with('_'));
+    if let Some((_, reason)) = GAPS.iter().find(|(gap, _)| *gap == fork || goes_into(gap)) {
+        plan.gaps.entry([preset, fork, runner].map(str::to_owned)).or_insert((0, reason)).0 += 1;
     } else if self::runner(runner).is_none() {
         return Err(format!("{preset}/{fork}/{runner}: run it, or say in sets.rs why not"));
     } else if ["general", PRESET_BASE].contains(&preset) {
         plan.cases.push(Case::new(root, path));
     }
     Ok(())
-}
-
-fn later(set: [&str; 4]) -> Option<&'static ([&'static str; 4], &'static str)> {
-    LATER.iter().find(|(pattern, _)| pattern.iter().zip(set).all(|(p, name)| *p == "*" || *p == name))
 }
 
 /// The six names of every case below `root`.
