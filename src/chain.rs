@@ -3,9 +3,10 @@
 //! | task | owns | is told by |
 //! |---|---|---|
 //! | blocks | the queue of blocks; starts one block task for each | the network, pending, the API |
-//! | store | the fork-choice store; publishes the [`Snapshot`] | block tasks, aggregates, the clock |
+//! | store | the fork-choice store; publishes the [`Snapshot`] | block tasks, votes, operations, the clock |
 //! | pending | orphans, and the roots of their parents | block tasks, store |
-//! | aggregates | gossiped aggregates that wait for their batch | the network |
+//! | votes, operations | small messages of gossip that wait for their batch | the network, the API |
+//! | columns | - | the network |
 //! | sync | peers' statuses, ranges of blocks | the network |
 //! | serve | answers to peers' requests | the network |
 //! | recorder | what is written behind the chain: canonical index, states, fork choice, pruning | store |
@@ -13,11 +14,12 @@
 //! What all of them share is in `Shared`, which never changes but for the published snapshot and a few bounded sets.
 //! `.send().await` goes downstream only: network, block, database, store. Upstream nobody waits.
 
-mod aggregates;
+mod advance;
 pub mod availability;
 mod block_task;
 pub mod checkpoint;
 mod clock;
+mod columns;
 mod confirm;
 mod error;
 mod events;
@@ -26,6 +28,7 @@ pub mod gossip;
 mod handle;
 pub mod light_client;
 mod limits;
+mod messages;
 pub mod network;
 mod pending;
 pub mod pools;
@@ -52,7 +55,7 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use async_channel::Sender;
 use smol::lock::Semaphore;
 
@@ -60,9 +63,9 @@ use crate::{
     crypto::{PubkeyCache, compute_fork_digest},
     db::Database,
     metrics::{self, QUEUE_DROPPED},
-    types::{Attestation, BeaconState, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock},
+    types::{BeaconState, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock},
 };
-use aggregates::AggregateWork;
+use advance::Advanced;
 pub use clock::Clock;
 pub use error::{BlockError, StartError, TaskError};
 pub use events::ChainEvent;
@@ -71,8 +74,10 @@ pub use execution::{ExecutionCommand, PayloadVerdict};
 use gossip::{InvalidBlocks, Seen, View};
 pub use handle::ChainHandle;
 pub use limits::Capacities;
+use messages::MessageWork;
 use network::{GossipId, NetworkCommand, Peer, Status};
 use pending::PendingMessage;
+use pools::Verified;
 use range_sync::SyncMessage;
 pub use recent::{RecentMap, RecentSet};
 pub use snapshot::{BlockInfo, KnownBlocks, Snapshot};
@@ -131,10 +136,13 @@ pub(crate) struct Shared {
     pub rebuilding: Semaphore,
     pub network: Sender<NetworkCommand>,
     pub execution: Option<Sender<ExecutionCommand>>,
-    /// Verified aggregates go here too, for the blocks that we propose.
-    pub attestation_pool: Option<Sender<Arc<Attestation>>>,
+    /// Verified messages go here too, for the blocks that we propose.
+    pub pools: Option<Sender<Verified>>,
+    /// The head's state at a later epoch, if somebody needed it.
+    pub advanced: ArcSwapOption<Advanced>,
     pub work: Sender<BlockWork>,
-    pub aggregates: Sender<AggregateWork>,
+    pub votes: Sender<MessageWork>,
+    pub operations: Sender<MessageWork>,
     pub store: Sender<StoreMessage>,
     pub pending: Sender<PendingMessage>,
     pub sync: Sender<SyncMessage>,
@@ -189,8 +197,12 @@ impl Shared {
 pub struct ChainInputs {
     /// Gossiped blocks.
     pub gossip_blocks: Sender<network::GossipBlock>,
-    /// Gossiped aggregates.
-    pub gossip_aggregates: Sender<network::GossipAggregate>,
+    /// Gossiped votes and sync committee signatures.
+    pub gossip_votes: Sender<network::GossipSmall>,
+    /// Gossiped operations.
+    pub gossip_operations: Sender<network::GossipSmall>,
+    /// Gossiped columns.
+    pub gossip_columns: Sender<network::GossipColumn>,
     /// Peers' requests.
     pub requests: Sender<network::InboundRequest>,
     /// News of peers.
@@ -247,8 +259,8 @@ pub struct ChainConfig {
     pub network: Sender<NetworkCommand>,
     /// The execution client or its stand-in. Without one, payloads are taken as valid and the log says so.
     pub execution: Option<Sender<ExecutionCommand>>,
-    /// Where verified aggregates go besides the fork choice; dropped when full.
-    pub attestation_pool: Option<Sender<Arc<Attestation>>>,
+    /// Where verified messages go besides the fork choice; dropped when full.
+    pub pools: Option<Sender<Verified>>,
     /// How much each queue holds.
     pub capacities: Capacities,
 }

@@ -31,7 +31,8 @@ pub mod wire;
 pub use address::{PeerAddress, parse as parse_peer_address};
 pub use config::{DEFAULT_CUSTODY_GROUP_COUNT, DEFAULT_MAX_PEERS, Forks, P2pConfig, P2pError};
 pub use events::{
-    Blocks, GossipAggregate, GossipBlock, InboundRequest, P2pEvents, PeerEvent, PublishError, RequestKind, Verdict,
+    Blocks, GossipBlock, GossipColumn, GossipSmall, InboundRequest, P2pEvents, PeerEvent, PublishError, RequestKind,
+    Verdict,
 };
 pub use handle::{Identity, P2pHandle};
 pub use identity::Enr;

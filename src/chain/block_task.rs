@@ -15,7 +15,7 @@ use super::{
         beacon_block::{self, Passed, validate_beacon_block_gossip},
     },
     limits::{EXECUTION_TIMEOUT_MS, MAX_ORPHAN_DEPTH},
-    network::{Fault, GossipBlock, GossipId, NetworkCommand, Publication, Topic, Verdict},
+    network::{Fault, GossipBlock, GossipId, NetworkCommand, Publication, Verdict},
     pending::Orphan,
     range_sync::SyncMessage,
     rebuild::prepare,
@@ -25,7 +25,7 @@ use crate::{
     fork_choice::{PayloadStatus, check_merge, import_block},
     metrics::{self, BLOCK_STAGE_SECONDS, BLOCKS, GOSSIP_VERDICTS, QUEUE_DROPPED, QUEUE_LENGTH},
     transition::Checks,
-    types::{BeaconState, Hash256, SignedBeaconBlock, compute_epoch_at_slot, compute_start_slot_at_epoch},
+    types::{BeaconState, Hash256, SignedBeaconBlock, Topic, compute_epoch_at_slot, compute_start_slot_at_epoch},
 };
 
 /// Starts a block task for each block, as many at once as there are permits.

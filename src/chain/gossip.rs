@@ -43,7 +43,21 @@ pub use view::{InvalidBlock, InvalidBlocks, View};
 pub use voluntary_exit::validate_voluntary_exit_gossip;
 
 use super::{Vote, network::Verdict};
-use crate::crypto::SignatureSet;
+use crate::{crypto::SignatureSet, types::GossipMessage};
+
+/// Checks a small message of any topic, all but its signatures.
+pub fn validate_gossip(view: &View, message: &GossipMessage) -> Result<Checked, Refusal> {
+    match message {
+        GossipMessage::Aggregate(message) => validate_beacon_aggregate_and_proof_gossip(view, message),
+        GossipMessage::Attestation(message, subnet) => validate_beacon_attestation_gossip(view, message, *subnet),
+        GossipMessage::VoluntaryExit(message) => validate_voluntary_exit_gossip(view, message),
+        GossipMessage::ProposerSlashing(message) => validate_proposer_slashing_gossip(view, message),
+        GossipMessage::AttesterSlashing(message) => validate_attester_slashing_gossip(view, message),
+        GossipMessage::Contribution(message) => validate_sync_committee_contribution_and_proof_gossip(view, message),
+        GossipMessage::SyncMessage(message, subnet) => validate_sync_committee_message_gossip(view, message, *subnet),
+        GossipMessage::BlsToExecutionChange(message) => validate_bls_to_execution_change_gossip(view, message),
+    }
+}
 
 /// Why a message is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use async_channel::Receiver;
 
 use super::{
-    AggregateWork, BlockSource, BlockWork, Clock, Shared, Snapshot, StoreMessage, Vote,
+    BlockSource, BlockWork, Clock, MessageWork, Shared, Snapshot, StoreMessage, Vote,
     error::BlockError,
     events::ChainEvent,
-    network::{NetworkCommand, Publication, Status},
+    gossip::Refusal,
+    network::{NetworkCommand, Publication, Status, Verdict},
     recorder,
 };
 use crate::{
     db::{Database, DbError},
-    types::{BeaconState, Config, Hash256, SignedAggregateAndProof, SignedBeaconBlock, Slot, preset::SLOTS_PER_EPOCH},
+    types::{BeaconState, Config, GossipMessage, Hash256, SignedBeaconBlock, Slot, preset::SLOTS_PER_EPOCH},
 };
 
 /// The chain's tasks, from outside. Clones share them.
@@ -125,13 +126,14 @@ impl ChainHandle {
         roots.last().map(|(_, root)| *root)
     }
 
-    /// Verifies an aggregate of our own, counts its votes and publishes it. An error says in words what is wrong with it.
-    pub async fn submit_aggregate(&self, aggregate: Arc<SignedAggregateAndProof>) -> Result<(), &'static str> {
+    /// Verifies a message of our own as if it came by gossip, makes use of it and publishes it. An error says what is wrong
+    /// with it; one to ignore may only have been there before.
+    pub async fn submit(&self, message: GossipMessage) -> Result<(), Refusal> {
         let (reply, answer) = async_channel::bounded(1);
-        let gone = "the node is stopping";
-        let work = AggregateWork { aggregate, id: None, reply: Some(reply) };
-        self.shared.aggregates.send(work).await.map_err(|_| gone)?;
-        answer.recv().await.map_err(|_| gone)?
+        let gone = |_| Refusal { verdict: Verdict::Ignore, reason: "the node is stopping" };
+        let queue = if message.is_operation() { &self.shared.operations } else { &self.shared.votes };
+        queue.send(MessageWork { message, id: None, reply: Some(reply) }).await.map_err(|e| gone(e.to_string()))?;
+        answer.recv().await.map_err(|e| gone(e.to_string()))?
     }
 
     /// Counts votes in the fork choice, as from their next slot on. The caller has verified them.

@@ -2,11 +2,16 @@
 
 use std::num::NonZero;
 
-/// Aggregates and their like that wait for a batch of signatures; a slot brings up to 1,024 of them, and a board that
-/// can't keep up is better served by the newest.
-pub const AGGREGATES_WAITING: usize = 1024;
-/// Aggregates verified in one batch: three signatures each. Larger batches hardly gain, and delay the first verdict.
-pub const AGGREGATES_PER_BATCH: usize = 64;
+/// Votes that wait for a batch of signatures; a slot brings up to 1,024 aggregates, and a board that can't keep up is better
+/// served by the newest.
+pub const MESSAGES_WAITING: usize = 1024;
+/// Operations that wait for a batch: there are a few in an hour, but a slashing may be 2 MB.
+pub const OPERATIONS_WAITING: usize = 16;
+/// Messages verified in one batch: up to three signatures each. Larger batches hardly gain, and delay the first verdict.
+pub const MESSAGES_PER_BATCH: usize = 64;
+/// Epochs without a block through which the head's state is advanced to judge gossip: some hours of a network in trouble.
+/// A node further behind has to sync first.
+pub const MAX_EPOCHS_ADVANCED: u64 = 32;
 /// Verified votes of the current slot, which count from the next on: some 32 for each of mainnet's 64 committees.
 pub const EARLY_VOTES: usize = 2048;
 /// How long the execution client may take for a payload before the block is imported optimistically.
@@ -94,8 +99,12 @@ pub struct Capacities {
     /// Gossiped blocks on their way to a block task. Few, because the network's own queue holds the rest and blocks are
     /// large.
     pub gossip_blocks: usize,
-    /// Gossiped aggregates on their way to the batch.
-    pub gossip_aggregates: usize,
+    /// Gossiped votes on their way to the batch.
+    pub gossip_votes: usize,
+    /// Gossiped operations on their way to the batch.
+    pub gossip_operations: usize,
+    /// Gossiped columns that wait. Few, because the network's own queue holds the rest and columns are large.
+    pub gossip_columns: usize,
     /// Peers' requests.
     pub requests: usize,
     /// News of peers.
@@ -119,7 +128,9 @@ impl Default for Capacities {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Capacities {
             gossip_blocks: 4,
-            gossip_aggregates: 64,
+            gossip_votes: 64,
+            gossip_operations: 4,
+            gossip_columns: 4,
             requests: 16,
             peers: 256,
             blocks: 64,
@@ -138,7 +149,9 @@ impl Capacities {
     pub fn ones() -> Self {
         Capacities {
             gossip_blocks: 1,
-            gossip_aggregates: 1,
+            gossip_votes: 1,
+            gossip_operations: 1,
+            gossip_columns: 1,
             requests: 1,
             peers: 1,
             blocks: 1,

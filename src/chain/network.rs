@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use async_channel::Sender;
 
-use crate::types::{Epoch, ForkDigest, Hash256, SignedAggregateAndProof, SignedBeaconBlock, Slot};
+use crate::types::{DataColumnSidecar, Epoch, ForkDigest, GossipMessage, Hash256, SignedBeaconBlock, Slot, Topic};
 
 /// A peer's name. The chain only compares, prints and hands it back.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,25 +29,6 @@ pub struct GossipId {
     pub peer: Peer,
     /// The network's id of the message.
     pub message: Arc<[u8]>,
-}
-
-/// Topics whose messages need a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
-    /// `beacon_block`.
-    BeaconBlock,
-    /// `beacon_aggregate_and_proof`.
-    BeaconAggregateAndProof,
-}
-
-impl Topic {
-    /// The label in metrics.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Topic::BeaconBlock => "beacon_block",
-            Topic::BeaconAggregateAndProof => "beacon_aggregate_and_proof",
-        }
-    }
 }
 
 /// What validation says of a gossip message.
@@ -129,8 +110,8 @@ pub type AnswerSender = Sender<Result<Arc<SignedBeaconBlock>, RequestError>>;
 pub enum Publication {
     /// On `beacon_block`.
     Block(Arc<SignedBeaconBlock>),
-    /// On `beacon_aggregate_and_proof`.
-    Aggregate(Arc<SignedAggregateAndProof>),
+    /// On the topic of a small message.
+    Message(GossipMessage),
 }
 
 /// What the chain wants of the network. Sent without waiting: when the queue is full, the message is dropped and counted.
@@ -198,13 +179,26 @@ pub struct GossipBlock {
     pub received_ms: u64,
 }
 
-/// An aggregate from gossip.
+/// A small message from gossip.
 #[derive(Clone, Debug)]
-pub struct GossipAggregate {
+pub struct GossipSmall {
     /// For the verdict.
     pub id: GossipId,
-    /// The aggregate.
-    pub aggregate: Arc<SignedAggregateAndProof>,
+    /// The message, which knows its topic.
+    pub message: GossipMessage,
+    /// When its bytes came, in milliseconds since 1970.
+    pub received_ms: u64,
+}
+
+/// A column from gossip.
+#[derive(Clone, Debug)]
+pub struct GossipColumn {
+    /// For the verdict.
+    pub id: GossipId,
+    /// The subnet that it came in.
+    pub subnet: u64,
+    /// The column.
+    pub sidecar: Arc<DataColumnSidecar>,
     /// When its bytes came, in milliseconds since 1970.
     pub received_ms: u64,
 }

@@ -4,6 +4,7 @@
 //! number, and a restart of the task loses only what the next slots bring again.
 
 mod attestations;
+mod operations;
 mod packing;
 mod sync;
 #[cfg(test)]
@@ -16,16 +17,17 @@ use async_channel::{Receiver, Sender};
 use tree_hash::TreeHash as _;
 
 pub use attestations::{AttestationPool, DataVotes, compute_on_chain_aggregate};
+pub use operations::{OperationPool, Operations};
 pub use packing::choose_attestations;
 pub use sync::{SUBCOMMITTEE_SIZE, SyncPool};
 pub use votes::{Bits, Sums, Votes};
 
-use super::ChainTask;
-use crate::types::*;
+use super::{ChainTask, gossip::Found};
+use crate::{crypto::Signature, types::*};
 
 /// Messages that wait for the pools: an epoch's burst of validators of one node.
 const MAILBOX: usize = 256;
-/// Gossiped aggregates that wait; more are dropped by the sender.
+/// Verified messages of gossip that wait; more are dropped by the sender.
 const GOSSIP_WAITING: usize = 256;
 /// Proposers whose fee recipient is remembered: more than a home staker has.
 const MAX_FEE_RECIPIENTS: usize = 4096;
@@ -35,11 +37,20 @@ enum Message {
     Vote { data: AttestationData, root: Hash256, committee: CommitteeIndex, votes: Votes },
     SyncVotes { slot: Slot, head: Hash256, subcommittee: usize, votes: Votes },
     Contribution(SyncCommitteeContribution),
-    Aggregate(Arc<Attestation>),
+    Verified(Verified),
     FeeRecipient(ValidatorIndex, Address),
     AskAggregate { slot: Slot, root: Hash256, committee: CommitteeIndex, reply: Sender<Option<Attestation>> },
     AskContribution { slot: Slot, subcommittee: u64, head: Hash256, reply: Sender<Option<SyncCommitteeContribution>> },
-    AskBlock { slot: Slot, parent: Hash256, reply: Sender<ForBlock> },
+    AskBlock { slot: Slot, parent: Hash256, state: Arc<BeaconState>, reply: Sender<ForBlock> },
+}
+
+/// A message of gossip, verified.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The message.
+    pub message: GossipMessage,
+    /// What was found out about it.
+    pub found: Found,
 }
 
 /// What a block may include.
@@ -47,6 +58,8 @@ enum Message {
 pub struct ForBlock {
     /// Votes to choose from.
     pub attestations: Vec<Arc<DataVotes>>,
+    /// Operations to choose from.
+    pub operations: Operations,
     /// Signatures of the parent.
     pub sync_aggregate: SyncAggregate,
     /// Who gets the fees, by proposer.
@@ -63,8 +76,8 @@ pub struct PoolsHandle {
 pub struct Pools {
     /// For producers.
     pub handle: PoolsHandle,
-    /// For the chain's verified aggregates.
-    pub aggregates: Sender<Arc<Attestation>>,
+    /// For the chain's verified messages.
+    pub verified: Sender<Verified>,
     /// For the supervisor.
     pub task: ChainTask,
 }
@@ -72,10 +85,10 @@ pub struct Pools {
 impl Default for Pools {
     fn default() -> Self {
         let (mailbox, messages) = async_channel::bounded(MAILBOX);
-        let (aggregates, gossip) = async_channel::bounded(GOSSIP_WAITING);
+        let (verified, gossip) = async_channel::bounded(GOSSIP_WAITING);
         let start = move || -> super::TaskFuture { Box::pin(run(messages.clone(), gossip.clone())) };
         let task = ChainTask { name: "pools", restartable: true, start: Box::new(start) };
-        Pools { handle: PoolsHandle { mailbox }, aggregates, task }
+        Pools { handle: PoolsHandle { mailbox }, verified, task }
     }
 }
 
@@ -115,9 +128,10 @@ impl PoolsHandle {
         self.ask(|reply| Message::AskContribution { slot, subcommittee, head, reply }).await.flatten()
     }
 
-    /// What a block of `slot` on top of `parent` may include; nothing when the pools are being restarted.
-    pub async fn for_block(&self, slot: Slot, parent: Hash256) -> Option<ForBlock> {
-        self.ask(|reply| Message::AskBlock { slot, parent, reply }).await
+    /// What a block of `slot` on top of `parent` may include; nothing when the pools are being restarted. `state` is the
+    /// parent's, or a later one without a block.
+    pub async fn for_block(&self, slot: Slot, parent: Hash256, state: Arc<BeaconState>) -> Option<ForBlock> {
+        self.ask(|reply| Message::AskBlock { slot, parent, state, reply }).await
     }
 
     async fn tell(&self, message: Message) {
@@ -137,22 +151,23 @@ impl PoolsHandle {
 struct State {
     attestations: AttestationPool,
     sync: SyncPool,
+    operations: OperationPool,
     fee_recipients: Arc<HashMap<ValidatorIndex, Address>>,
 }
 
 /// Ends when nobody can tell or ask anything any more.
-async fn run(messages: Receiver<Message>, gossip: Receiver<Arc<Attestation>>) -> Result<(), super::TaskError> {
+async fn run(messages: Receiver<Message>, gossip: Receiver<Verified>) -> Result<(), super::TaskError> {
     let mut state = State::default();
     loop {
         let message = async { messages.recv().await.ok() };
         // Gossip ends before the producers do; from then on only they count.
-        let aggregate = async {
+        let verified = async {
             match gossip.recv().await {
-                Ok(aggregate) => Some(Message::Aggregate(aggregate)),
+                Ok(verified) => Some(Message::Verified(verified)),
                 Err(_) => std::future::pending().await,
             }
         };
-        let Some(message) = smol::future::or(message, aggregate).await else { return Ok(()) };
+        let Some(message) = smol::future::or(message, verified).await else { return Ok(()) };
         state.handle(message);
     }
 }
@@ -169,9 +184,7 @@ impl State {
             Message::Contribution(contribution) => {
                 self.sync.insert_contribution(&contribution);
             }
-            Message::Aggregate(aggregate) => {
-                self.attestations.insert_aggregate(&aggregate, aggregate.data.tree_hash_root());
-            }
+            Message::Verified(verified) => self.add(verified),
             Message::FeeRecipient(proposer, address) => self.remember(proposer, address),
             // Who asked may be gone, so that the replies fail: nobody minds.
             Message::AskAggregate { slot, root, committee, reply } => {
@@ -180,13 +193,37 @@ impl State {
             Message::AskContribution { slot, subcommittee, head, reply } => {
                 let _ = reply.try_send(self.sync.contribution(slot, subcommittee, head));
             }
-            Message::AskBlock { slot, parent, reply } => {
+            Message::AskBlock { slot, parent, state, reply } => {
                 let _ = reply.try_send(ForBlock {
                     attestations: self.attestations.candidates(),
+                    operations: self.operations.offer(&state),
                     sync_aggregate: self.sync.sync_aggregate(slot.saturating_sub(1), parent),
                     fee_recipients: self.fee_recipients.clone(),
                 });
             }
+        }
+    }
+
+    fn add(&mut self, Verified { message, found }: Verified) {
+        match (message, found) {
+            (GossipMessage::Aggregate(signed), _) => {
+                let aggregate = &signed.message.aggregate;
+                self.attestations.insert_aggregate(aggregate, aggregate.data.tree_hash_root());
+            }
+            (GossipMessage::Attestation(vote, _), Found::Vote { committee_len, place, .. }) => {
+                if let Some(votes) = single(&vote.signature, committee_len, &[place]) {
+                    self.attestations.insert(&vote.data, vote.data.tree_hash_root(), vote.committee_index, votes);
+                }
+            }
+            (GossipMessage::SyncMessage(message, subcommittee), Found::SyncPlaces(places)) => {
+                if let Some(votes) = single(&message.signature, SUBCOMMITTEE_SIZE, &places) {
+                    self.sync.insert(message.slot, message.beacon_block_root, subcommittee as usize, votes);
+                }
+            }
+            (GossipMessage::Contribution(signed), _) => {
+                self.sync.insert_contribution(&signed.message.contribution);
+            }
+            (operation, _) => self.operations.insert(operation),
         }
     }
 
@@ -195,4 +232,9 @@ impl State {
             Arc::make_mut(&mut self.fee_recipients).insert(proposer, address);
         }
     }
+}
+
+/// The votes of one validator.
+fn single(signature: &BLSSignature, size: usize, places: &[usize]) -> Option<Votes> {
+    Votes::single(size, places, &Signature::from_bytes(signature).ok()?)
 }

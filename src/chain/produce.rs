@@ -2,11 +2,11 @@
 
 mod block;
 mod error;
+mod operations;
 mod submit;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use tracing::warn;
 
 pub use block::{BlockInputs, build_block, empty_sync_aggregate};
@@ -41,20 +41,12 @@ pub struct Producer {
     chain: ChainHandle,
     pools: PoolsHandle,
     engine: Engine,
-    /// The head's state at the start of the clock's epoch, while the head is of an earlier one: all duties need it.
-    advanced: Arc<ArcSwapOption<Advanced>>,
-}
-
-struct Advanced {
-    head: Hash256,
-    epoch: Epoch,
-    state: Arc<BeaconState>,
 }
 
 impl Producer {
     /// A producer on this chain.
     pub fn new(chain: ChainHandle, pools: PoolsHandle, engine: Engine) -> Self {
-        Producer { chain, pools, engine, advanced: Arc::default() }
+        Producer { chain, pools, engine }
     }
 
     /// A block of `slot` on the head, to be signed.
@@ -73,7 +65,7 @@ impl Producer {
             return Err(ProduceError::Slot { slot, why: "the head is of that slot or a later one" });
         }
         let state = self.state_for(compute_epoch_at_slot(slot)).await?;
-        let pooled = self.pools.for_block(slot, snapshot.head_root).await;
+        let pooled = self.pools.for_block(slot, snapshot.head_root, state.clone()).await;
         let (shared, engine) = (self.chain.shared.clone(), self.engine);
         smol::unblock(move || {
             let ctx = Context { config: &shared.config, keys: &shared.keys };
@@ -161,22 +153,11 @@ impl Producer {
     /// The head's state, advanced to the start of `epoch` if it is of an earlier one. Hashed, with its shufflings.
     async fn state_for(&self, epoch: Epoch) -> Result<Arc<BeaconState>, ProduceError> {
         let snapshot = self.chain.snapshot();
-        let head = snapshot.head_root;
         if snapshot.head_state.current_epoch() >= epoch {
             return Ok(snapshot.head_state.clone());
         }
-        if let Some(known) = self.advanced.load_full().filter(|known| known.head == head && known.epoch == epoch) {
-            return Ok(known.state.clone());
-        }
         let shared = self.chain.shared.clone();
-        let state = smol::unblock(move || {
-            let ctx = Context { config: &shared.config, keys: &shared.keys };
-            let mut state = BeaconState::clone(&snapshot.head_state);
-            advance(&mut state, epoch, &ctx).map(|()| Arc::new(state))
-        })
-        .await?;
-        self.advanced.store(Some(Arc::new(Advanced { head, epoch, state: state.clone() })));
-        Ok(state)
+        Ok(smol::unblock(move || shared.head_state_at(&snapshot, epoch)).await?)
     }
 
     fn check_slot(&self, slot: Slot) -> Result<(), ProduceError> {
@@ -192,14 +173,4 @@ impl Producer {
         }
         Ok(())
     }
-}
-
-/// Advances a state to the start of `epoch`, and fills what its copies are to share.
-fn advance(state: &mut BeaconState, epoch: Epoch, ctx: &Context) -> Result<(), ProduceError> {
-    process_slots(state, compute_start_slot_at_epoch(epoch), ctx)?;
-    for epoch in [state.previous_epoch(), epoch, epoch + 1] {
-        get_shuffling(state, epoch)?;
-    }
-    state.hash_tree_root();
-    Ok(())
 }

@@ -13,9 +13,10 @@ use smol::lock::Semaphore;
 
 use super::{
     Capacities, Chain, ChainConfig, ChainHandle, ChainInputs, ChainTask, Clock, Shared, Snapshot, Start, StartError,
-    TaskError, TaskFuture, aggregates, block_task,
+    TaskError, TaskFuture, block_task, columns,
     gossip::InvalidBlocks,
     limits::INVALID_ROOTS,
+    messages::{self, Kind},
     pending::PendingTask,
     range_sync::SyncTask,
     recorder,
@@ -63,13 +64,14 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         head = head.slot, root = %head_root, finalized = snapshot.finalized.epoch, slot = snapshot.slot,
         took = ?began.elapsed().max(Duration::from_millis(1)), "chain ready"
     );
-    let Capacities { gossip_blocks, gossip_aggregates, requests, peers, blocks: work, store: for_store, .. } =
-        setup.capacities;
+    let Capacities { gossip_blocks, gossip_votes, gossip_operations, gossip_columns, .. } = setup.capacities;
+    let Capacities { requests, peers, blocks: work, store: for_store, .. } = setup.capacities;
     let (work_in, work) = async_channel::bounded(work);
     let (store_in, for_store) = async_channel::bounded(for_store);
     let (pending_in, for_pending) = async_channel::bounded(setup.capacities.pending);
     let (sync_in, for_sync) = async_channel::bounded(1);
-    let (ours_in, ours) = async_channel::bounded(gossip_aggregates);
+    let (our_votes_in, our_votes) = async_channel::bounded(gossip_votes);
+    let (our_operations_in, our_operations) = async_channel::bounded(gossip_operations);
     let shared = Arc::new(Shared {
         config: setup.config,
         genesis_validators_root: snapshot.head_state.genesis_validators_root,
@@ -88,9 +90,11 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         earliest_slot: AtomicU64::new(earliest_slot),
         network: setup.network,
         execution: setup.execution,
-        attestation_pool: setup.attestation_pool,
+        pools: setup.pools,
+        advanced: Default::default(),
         work: work_in,
-        aggregates: ours_in,
+        votes: our_votes_in,
+        operations: our_operations_in,
         store: store_in,
         pending: pending_in,
         sync: sync_in,
@@ -101,7 +105,9 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     tracing::warn!("data availability is not checked yet: blocks with blobs are taken without looking for their data");
     let (recorder_in, records) = async_channel::bounded(1);
     let (gossip_blocks_in, gossip_blocks) = async_channel::bounded(gossip_blocks);
-    let (gossip_aggregates_in, gossip_aggregates) = async_channel::bounded(gossip_aggregates);
+    let (gossip_votes_in, gossip_votes) = async_channel::bounded(gossip_votes);
+    let (gossip_operations_in, gossip_operations) = async_channel::bounded(gossip_operations);
+    let (gossip_columns_in, gossip_columns) = async_channel::bounded(gossip_columns);
     let (requests_in, requests) = async_channel::bounded(requests);
     let (peers_in, peers) = async_channel::bounded(peers);
     let store_task = StoreTask {
@@ -122,14 +128,20 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         once("store", store_task.run()),
         again("blocks", s, move |s| Box::pin(block_task::run(s, gossip_blocks.clone(), work.clone()))),
         again("pending", s, move |s| Box::pin(PendingTask::new(s, for_pending.clone()).run())),
-        again("aggregates", s, move |s| Box::pin(aggregates::run(s, gossip_aggregates.clone(), ours.clone()))),
+        again("votes", s, move |s| Box::pin(messages::run(s, Kind::Votes, gossip_votes.clone(), our_votes.clone()))),
+        again("operations", s, move |s| {
+            Box::pin(messages::run(s, Kind::Operations, gossip_operations.clone(), our_operations.clone()))
+        }),
+        again("columns", s, move |s| Box::pin(columns::run(s, gossip_columns.clone()))),
         again("sync", s, move |s| Box::pin(SyncTask::new(s, peers.clone(), for_sync.clone()).run())),
         again("serve", s, move |s| Box::pin(serve::run(s, requests.clone()))),
         again("recorder", s, move |s| Box::pin(recorder::run(s, records.clone()))),
     ];
     let inputs = ChainInputs {
         gossip_blocks: gossip_blocks_in,
-        gossip_aggregates: gossip_aggregates_in,
+        gossip_votes: gossip_votes_in,
+        gossip_operations: gossip_operations_in,
+        gossip_columns: gossip_columns_in,
         requests: requests_in,
         peers: peers_in,
     };

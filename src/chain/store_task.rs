@@ -16,8 +16,8 @@ use crate::{
     metrics::{self, CLOCK_SLOT, FINALIZED_EPOCH, HEAD_SLOT, JUSTIFIED_EPOCH, QUEUE_DROPPED, QUEUE_LENGTH, REORGS},
     transition::process_slots,
     types::{
-        AttestationData, BeaconState, Checkpoint, Hash256, Slot, ValidatorIndex, compute_epoch_at_slot,
-        compute_start_slot_at_epoch,
+        AttestationData, AttesterSlashing, BeaconState, Checkpoint, Hash256, Slot, ValidatorIndex,
+        compute_epoch_at_slot, compute_start_slot_at_epoch,
     },
 };
 
@@ -47,6 +47,8 @@ pub(crate) enum StoreMessage {
     Imported { imported: Box<Imported>, reply: Sender<Result<(), BlockError>> },
     /// Votes from gossip or the API.
     Votes(Vec<Vote>),
+    /// Two verified votes that contradict each other.
+    AttesterSlashing(Arc<AttesterSlashing>),
     /// A state that somebody asked for.
     Rebuilt(Hash256, Arc<BeaconState>),
     /// The balances that the store missed.
@@ -122,6 +124,7 @@ impl StoreTask {
                 waiting.push((root, reply, result));
             }
             StoreMessage::Votes(votes) => votes.into_iter().for_each(|vote| self.on_vote(vote)),
+            StoreMessage::AttesterSlashing(slashing) => self.store.on_attester_slashing(&slashing),
             StoreMessage::Rebuilt(root, state) => {
                 self.rebuilding.take_if(|rebuilding| *rebuilding == root);
                 self.states.insert_rebuilt(root, state);

@@ -4,6 +4,7 @@ mod aggregates;
 mod blocks;
 mod finality;
 mod light_client;
+mod messages;
 pub mod recording;
 mod restart;
 mod rig;

@@ -3,9 +3,12 @@
 //! From the network to the chain is downstream: a full queue makes the network's own queue fill up, which drops and counts.
 //! From the chain to the network nothing waits.
 
-use std::{sync::Arc, time::UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use async_channel::Receiver;
+use async_channel::{Receiver, Sender};
 use ssz::Encode;
 use tracing::debug;
 
@@ -22,19 +25,20 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs) {
     let blocks = async {
         while let Ok(block) = events.gossip_blocks.recv().await {
             let id = gossip_id(block.peer, &block.id);
-            let received_ms = block.received_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+            let received_ms = since_1970_ms(block.received_at);
             let message = words::GossipBlock { id, block: block.block, received_ms };
             if chain.gossip_blocks.send(message).await.is_err() {
                 return;
             }
         }
     };
-    let aggregates = async {
-        while let Ok(message) = events.gossip_aggregates.recv().await {
-            let id = gossip_id(message.peer, &message.id);
-            let received_ms = message.received_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-            let message = words::GossipAggregate { id, aggregate: message.aggregate, received_ms };
-            if chain.gossip_aggregates.send(message).await.is_err() {
+    let votes = carry_small(&events.gossip_votes, &chain.gossip_votes);
+    let operations = carry_small(&events.gossip_operations, &chain.gossip_operations);
+    let columns = async {
+        while let Ok(p2p::GossipColumn { id, peer, subnet, sidecar, received_at }) = events.gossip_columns.recv().await
+        {
+            let (id, received_ms) = (gossip_id(peer, &id), since_1970_ms(received_at));
+            if chain.gossip_columns.send(words::GossipColumn { id, subnet, sidecar, received_ms }).await.is_err() {
                 return;
             }
         }
@@ -68,7 +72,20 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs) {
             }
         }
     };
-    futures::join!(blocks, aggregates, peers, requests);
+    futures::join!(blocks, votes, operations, columns, peers, requests);
+}
+
+async fn carry_small(from: &Receiver<p2p::GossipSmall>, to: &Sender<words::GossipSmall>) {
+    while let Ok(p2p::GossipSmall { id, peer, message, received_at }) = from.recv().await {
+        let (id, received_ms) = (gossip_id(peer, &id), since_1970_ms(received_at));
+        if to.send(words::GossipSmall { id, message, received_ms }).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn since_1970_ms(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// What the chain wants is told to the network, until one of them ends.
@@ -82,10 +99,6 @@ fn tell(network: &P2pHandle, command: NetworkCommand) {
     match command {
         NetworkCommand::Verdict { topic, id, verdict } => {
             let Some(peer) = peer_id(&id.peer) else { return };
-            let topic = match topic {
-                words::Topic::BeaconBlock => p2p::Topic::BeaconBlock,
-                words::Topic::BeaconAggregateAndProof => p2p::Topic::BeaconAggregateAndProof,
-            };
             let verdict = match verdict {
                 words::Verdict::Accept => p2p::Verdict::Accept,
                 words::Verdict::Ignore => p2p::Verdict::Ignore,
@@ -133,7 +146,7 @@ fn tell(network: &P2pHandle, command: NetworkCommand) {
 async fn publish(network: P2pHandle, publication: Publication) {
     let (topic, ssz) = match publication {
         Publication::Block(block) => (p2p::Topic::BeaconBlock, block.as_ssz_bytes()),
-        Publication::Aggregate(aggregate) => (p2p::Topic::BeaconAggregateAndProof, aggregate.as_ssz_bytes()),
+        Publication::Message(message) => (message.topic(), message.to_ssz_bytes()),
     };
     if let Err(error) = network.publish(topic, ssz).await {
         debug!("a message of our own was not published: {error}");
@@ -149,7 +162,7 @@ async fn carry_blocks(blocks: Option<p2p::Blocks>, answer: words::AnswerSender) 
     }
 }
 
-async fn carry_chunks(chunks: Receiver<words::ResponseChunk>, reply: async_channel::Sender<p2p::ResponseChunk>) {
+async fn carry_chunks(chunks: Receiver<words::ResponseChunk>, reply: Sender<p2p::ResponseChunk>) {
     use p2p::ErrorCode::{ResourceUnavailable, ServerError};
     while let Ok(chunk) = chunks.recv().await {
         let chunk = match chunk {

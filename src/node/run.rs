@@ -163,7 +163,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
         clock: None,
         network: network_sender,
         execution,
-        attestation_pool: Some(pools.aggregates),
+        pools: Some(pools.verified),
         capacities: Capacities::default(),
     };
     let Chain { handle, inputs, tasks } = smol::unblock(move || chain::start(chain_config)).await?;

@@ -73,6 +73,7 @@ impl Simulation {
         let parent = state.latest_block_header.tree_hash_root();
         let pooled = ForBlock {
             attestations: self.attestations.candidates(),
+            operations: Default::default(),
             sync_aggregate: self.sync.sync_aggregate(slot - 1, parent),
             fee_recipients: Default::default(),
         };

@@ -6,12 +6,16 @@ use async_channel::{Receiver, Sender};
 use libp2p::{PeerId, gossipsub::MessageId};
 
 use super::{messages::Status, rpc_error::RpcError, server::ResponseChunk};
-use crate::types::{Hash256, SignedAggregateAndProof, SignedBeaconBlock, Slot};
+use crate::types::{DataColumnSidecar, GossipMessage, Hash256, SignedBeaconBlock, Slot};
 
 /// Gossiped blocks that wait: a slot brings one, a network in trouble a few.
 pub(super) const GOSSIP_BLOCKS: usize = 64;
-/// Gossiped aggregates that wait: a slot brings up to 1024; when we are late the oldest are worth least.
-pub(super) const GOSSIP_AGGREGATES: usize = 256;
+/// Gossiped votes that wait: a slot brings up to 1024 aggregates; when we are late the oldest are worth least.
+pub(super) const GOSSIP_VOTES: usize = 256;
+/// Gossiped operations that wait: there are a few in an hour, but one may be 2 MB.
+pub(super) const GOSSIP_OPERATIONS: usize = 16;
+/// Gossiped columns that wait: a block brings as many as we listen to, some 45 KB each with today's blobs.
+pub(super) const GOSSIP_COLUMNS: usize = 32;
 /// Requests for blocks that wait: more peers than this do not ask at the same moment.
 pub(super) const REQUESTS: usize = 64;
 /// News of peers that wait: several for each peer.
@@ -21,8 +25,12 @@ pub(super) const PEER_EVENTS: usize = 256;
 pub struct P2pEvents {
     /// Gossiped blocks. When full, the newest is dropped.
     pub gossip_blocks: Receiver<GossipBlock>,
-    /// Gossiped aggregates. When full, the oldest is dropped.
-    pub gossip_aggregates: Receiver<GossipAggregate>,
+    /// Gossiped votes and sync committee signatures, aggregated or not. When full, the oldest is dropped.
+    pub gossip_votes: Receiver<GossipSmall>,
+    /// Gossiped operations: exits, slashings, changes of credentials. When full, the newest is dropped.
+    pub gossip_operations: Receiver<GossipSmall>,
+    /// Gossiped columns. When full, the newest is dropped.
+    pub gossip_columns: Receiver<GossipColumn>,
     /// Peers' requests for blocks. When full, the peer is told that we are busy.
     pub requests: Receiver<InboundRequest>,
     /// Peers that come, go and tell where they stand. When full, the newest is dropped; `P2pHandle::peers` has them all.
@@ -32,7 +40,9 @@ pub struct P2pEvents {
 /// The sending ends.
 pub(super) struct Outputs {
     pub gossip_blocks: Sender<GossipBlock>,
-    pub gossip_aggregates: Sender<GossipAggregate>,
+    pub gossip_votes: Sender<GossipSmall>,
+    pub gossip_operations: Sender<GossipSmall>,
+    pub gossip_columns: Sender<GossipColumn>,
     pub requests: Sender<InboundRequest>,
     pub peers: Sender<PeerEvent>,
 }
@@ -40,16 +50,20 @@ pub(super) struct Outputs {
 /// Makes all queues.
 pub(super) fn queues() -> (Outputs, P2pEvents) {
     let (block_sender, gossip_blocks) = async_channel::bounded(GOSSIP_BLOCKS);
-    let (aggregate_sender, gossip_aggregates) = async_channel::bounded(GOSSIP_AGGREGATES);
+    let (vote_sender, gossip_votes) = async_channel::bounded(GOSSIP_VOTES);
+    let (operation_sender, gossip_operations) = async_channel::bounded(GOSSIP_OPERATIONS);
+    let (column_sender, gossip_columns) = async_channel::bounded(GOSSIP_COLUMNS);
     let (request_sender, requests) = async_channel::bounded(REQUESTS);
     let (peer_sender, peers) = async_channel::bounded(PEER_EVENTS);
     let outputs = Outputs {
         gossip_blocks: block_sender,
-        gossip_aggregates: aggregate_sender,
+        gossip_votes: vote_sender,
+        gossip_operations: operation_sender,
+        gossip_columns: column_sender,
         requests: request_sender,
         peers: peer_sender,
     };
-    (outputs, P2pEvents { gossip_blocks, gossip_aggregates, requests, peers })
+    (outputs, P2pEvents { gossip_blocks, gossip_votes, gossip_operations, gossip_columns, requests, peers })
 }
 
 /// A block from gossip. It is passed on to other peers only when [`super::P2pHandle::verdict`] accepts it, within 4 s.
@@ -65,15 +79,30 @@ pub struct GossipBlock {
     pub received_at: SystemTime,
 }
 
-/// An aggregate from gossip; as with a block, a verdict is due.
+/// A small message from gossip; as with a block, a verdict is due.
 #[derive(Clone, Debug)]
-pub struct GossipAggregate {
+pub struct GossipSmall {
     /// For the verdict.
     pub id: MessageId,
     /// Who sent it to us.
     pub peer: PeerId,
-    /// The aggregate.
-    pub aggregate: Arc<SignedAggregateAndProof>,
+    /// The message, which knows its topic.
+    pub message: GossipMessage,
+    /// When it came.
+    pub received_at: SystemTime,
+}
+
+/// A column from gossip; as with a block, a verdict is due.
+#[derive(Clone, Debug)]
+pub struct GossipColumn {
+    /// For the verdict.
+    pub id: MessageId,
+    /// Who sent it to us.
+    pub peer: PeerId,
+    /// The subnet that it came in.
+    pub subnet: u64,
+    /// The column.
+    pub sidecar: Arc<DataColumnSidecar>,
     /// When it came.
     pub received_at: SystemTime,
 }

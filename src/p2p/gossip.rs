@@ -103,7 +103,7 @@ impl DataTransform for SnappyTransform {
     fn inbound_transform(&self, raw: RawMessage) -> Result<Message, io::Error> {
         let topic = Topic::parse(raw.topic.as_str());
         let data = decompress(topic, &raw.data).inspect_err(|_| {
-            metrics::inc(&GOSSIP_MALFORMED, &[("topic", topic.map_or("unknown", Topic::name))]);
+            metrics::inc(&GOSSIP_MALFORMED, &[("topic", topic.map_or("unknown", Topic::label))]);
         })?;
         Ok(Message { source: raw.source, data, sequence_number: raw.sequence_number, topic: raw.topic })
     }

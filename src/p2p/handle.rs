@@ -35,6 +35,7 @@ pub(super) enum Command {
     Report { peer: PeerId, reason: Reason },
     Goodbye { peer: PeerId, reason: GoodbyeReason },
     AskStatus(PeerId),
+    Listen { topic: Topic, listens: bool },
     SetStatus(Status),
     SetForks(Forks),
     Peers(Sender<Vec<PeerInfo>>),
@@ -113,6 +114,11 @@ impl P2pHandle {
     /// Asks a peer where it stands now; the answer is a [`super::PeerEvent::Status`].
     pub fn ask_status(&self, peer: PeerId) {
         self.tell(Command::AskStatus(peer));
+    }
+
+    /// Begins to listen to a topic besides the global ones, which we always listen to, or ends it.
+    pub fn listen(&self, topic: Topic, listens: bool) {
+        self.tell(Command::Listen { topic, listens });
     }
 
     /// Sets where our chain stands. Its fork digest is replaced by the current one.

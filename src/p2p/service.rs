@@ -9,7 +9,7 @@ mod setup;
 pub(super) use outbound::decode_answer;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -39,6 +39,7 @@ use super::{
     score::{BAN_BELOW, Bans, Reason},
     server::{Answer, ErrorCode, Request},
     streams::{self, RequestId},
+    topic::Topic,
 };
 use crate::metrics::{self, PEERS, PEERS_PUNISHED, QUEUE_DROPPED};
 
@@ -112,6 +113,8 @@ pub(super) struct Service {
     outcomes: Receiver<Outcome>,
     outcome_sender: Sender<Outcome>,
     out: Outputs,
+    /// What we listen to.
+    topics: BTreeSet<Topic>,
     peers: HashMap<PeerId, Peer>,
     opening: HashMap<RequestId, outbound::Opening>,
     next_id: u64,
@@ -197,6 +200,7 @@ impl Service {
             Command::Report { peer, reason } => self.punish(peer, reason),
             Command::Goodbye { peer, reason } => self.leave(peer, reason),
             Command::AskStatus(peer) => self.ask_status(peer),
+            Command::Listen { topic, listens } => self.listen(topic, listens),
             Command::SetStatus(status) => self.status = Status { fork_digest: self.forks.current, ..status },
             Command::SetForks(forks) => self.set_forks(forks),
             Command::Peers(reply) => {

@@ -1,42 +1,45 @@
 //! Gossip topics: their names, and how large a message on them may be.
 
 use libp2p::gossipsub::IdentTopic;
+use ssz::Encode;
 
 use super::codec::MAX_PAYLOAD_SIZE;
-use crate::types::{ForkDigest, preset};
+pub use crate::types::Topic;
+use crate::types::{preset::MAX_ATTESTERS_PER_SLOT, *};
 
-/// A topic, on whatever fork is current.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Topic {
-    /// New blocks.
-    BeaconBlock,
-    /// Aggregates of votes.
-    BeaconAggregateAndProof,
-}
-
+/// Subnets that a topic may name: none has more than the columns.
+const MAX_SUBNETS: u64 = 128;
 /// `SignedAggregateAndProof` without its bits: two offsets, two signatures and the aggregator, then the attestation's
 /// offset, data, signature and committee bits.
 const AGGREGATE_FIXED_LEN: usize =
     (4 + 96) + (8 + 4 + 96) + (4 + 128 + 96 + preset::MAX_COMMITTEES_PER_SLOT.div_ceil(8));
+/// `AttesterSlashing` without its indices: two offsets, then twice an offset, data and signature.
+const ATTESTER_SLASHING_FIXED_LEN: usize = 2 * 4 + 2 * (4 + 128 + 96);
+/// `DataColumnSidecar` without its lists: index, three offsets, header and signature, four nodes.
+const COLUMN_FIXED_LEN: usize = 8 + 3 * 4 + (112 + 96) + 4 * 32;
+/// A cell, its commitment and its proof.
+const LEN_PER_BLOB: usize = 2048 + 48 + 48;
+/// Blobs of a column that we listen to. Networks have 21 today, and a block's type has room for 4,096.
+const MAX_BLOBS: usize = 512;
 
 impl Topic {
-    /// All that we subscribe to.
-    pub const ALL: [Topic; 2] = [Topic::BeaconBlock, Topic::BeaconAggregateAndProof];
-
-    /// The name inside the topic string, and the label in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Topic::BeaconBlock => "beacon_block",
-            Topic::BeaconAggregateAndProof => "beacon_aggregate_and_proof",
-        }
-    }
-
     /// The longest SSZ of the topic's type, and of any message.
-    pub(super) const fn max_size(self) -> usize {
+    pub(super) fn max_size(self) -> usize {
+        fn fixed<T: Encode>() -> usize {
+            <T as Encode>::ssz_fixed_len()
+        }
         match self {
             // The type's own bound is far beyond what a message may carry.
             Topic::BeaconBlock => MAX_PAYLOAD_SIZE,
-            Topic::BeaconAggregateAndProof => AGGREGATE_FIXED_LEN + preset::MAX_ATTESTERS_PER_SLOT / 8 + 1,
+            Topic::BeaconAggregateAndProof => AGGREGATE_FIXED_LEN + MAX_ATTESTERS_PER_SLOT / 8 + 1,
+            Topic::BeaconAttestation(_) => fixed::<SingleAttestation>(),
+            Topic::VoluntaryExit => fixed::<SignedVoluntaryExit>(),
+            Topic::ProposerSlashing => fixed::<ProposerSlashing>(),
+            Topic::AttesterSlashing => ATTESTER_SLASHING_FIXED_LEN + 2 * 8 * MAX_ATTESTERS_PER_SLOT,
+            Topic::SyncCommitteeContributionAndProof => fixed::<SignedContributionAndProof>(),
+            Topic::SyncCommittee(_) => fixed::<SyncCommitteeMessage>(),
+            Topic::BlsToExecutionChange => fixed::<SignedBLSToExecutionChange>(),
+            Topic::DataColumnSidecar(_) => COLUMN_FIXED_LEN + MAX_BLOBS * LEN_PER_BLOB,
         }
     }
 
@@ -50,7 +53,8 @@ impl Topic {
     pub(super) fn parse(text: &str) -> Option<Topic> {
         let (fork, rest) = text.strip_prefix("/eth2/")?.split_once('/')?;
         let name = rest.strip_suffix("/ssz_snappy")?;
-        (fork.len() == 8).then(|| Topic::ALL.into_iter().find(|topic| topic.name() == name))?
+        let topic = Topic::from_name(name).filter(|_| fork.len() == 8)?;
+        topic.subnet().is_none_or(|subnet| subnet < MAX_SUBNETS).then_some(topic)
     }
 }
 
@@ -63,14 +67,38 @@ mod tests {
 
     #[test]
     fn names_go_there_and_back() {
-        for topic in Topic::ALL {
+        for topic in Topic::GLOBAL.into_iter().chain([Topic::SyncCommittee(3), Topic::DataColumnSidecar(127)]) {
             assert_eq!(Topic::parse(topic.on(ForkDigest::from([0xab, 1, 2, 3])).hash().as_str()), Some(topic));
         }
         let text = Topic::BeaconBlock.on(ForkDigest::from([0xab, 1, 2, 3])).hash().to_string();
         assert_eq!(text, "/eth2/ab010203/beacon_block/ssz_snappy");
-        for bad in ["/eth2/ab010203/beacon_block/ssz", "/eth2/ab/beacon_block/ssz_snappy", "/eth2/beacon_block", ""] {
+        for bad in [
+            "/eth2/ab010203/beacon_block/ssz",
+            "/eth2/ab/beacon_block/ssz_snappy",
+            "/eth2/beacon_block",
+            "",
+            "/eth2/ab010203/data_column_sidecar_128/ssz_snappy",
+        ] {
             assert_eq!(Topic::parse(bad), None);
         }
+    }
+
+    #[test]
+    fn types_of_one_size_have_that_size() {
+        assert_eq!(Topic::VoluntaryExit.max_size(), 16 + 96);
+        assert_eq!(Topic::ProposerSlashing.max_size(), 2 * (112 + 96));
+        assert_eq!(Topic::BeaconAttestation(1).max_size(), 8 + 8 + 128 + 96);
+        assert_eq!(Topic::SyncCommittee(1).max_size(), 8 + 32 + 8 + 96);
+        assert_eq!(Topic::BlsToExecutionChange.max_size(), 8 + 48 + 20 + 96);
+    }
+
+    #[test]
+    fn the_largest_attester_slashing_fits_exactly() {
+        let data = AttestationData::default();
+        let indices = ssz_types::VariableList::new(vec![7; MAX_ATTESTERS_PER_SLOT]).unwrap();
+        let vote = IndexedAttestation { attesting_indices: indices, data, signature: BLSSignature::ZERO };
+        let largest = AttesterSlashing { attestation_1: vote.clone(), attestation_2: vote };
+        assert_eq!(largest.as_ssz_bytes().len(), Topic::AttesterSlashing.max_size());
     }
 
     #[test]
@@ -90,9 +118,9 @@ mod tests {
             out.push(1);
             out
         };
-        let largest = with_bits(preset::MAX_ATTESTERS_PER_SLOT);
+        let largest = with_bits(MAX_ATTESTERS_PER_SLOT);
         assert!(SignedAggregateAndProof::from_ssz_bytes(&largest).is_ok());
         assert_eq!(largest.len(), Topic::BeaconAggregateAndProof.max_size());
-        assert!(SignedAggregateAndProof::from_ssz_bytes(&with_bits(preset::MAX_ATTESTERS_PER_SLOT + 8)).is_err());
+        assert!(SignedAggregateAndProof::from_ssz_bytes(&with_bits(MAX_ATTESTERS_PER_SLOT + 8)).is_err());
     }
 }

@@ -83,7 +83,7 @@ impl Node {
             clock: Some(clock.clone()),
             network: network_in,
             execution: None,
-            attestation_pool: Some(pools.aggregates.clone()),
+            pools: Some(pools.verified.clone()),
             capacities: Capacities::default(),
         })
         .unwrap();

@@ -147,19 +147,23 @@ fn sync_signatures_are_bounded() {
 #[test]
 fn the_task_answers_and_ends_with_its_handles() {
     smol::block_on(async {
-        let Pools { handle, aggregates, task } = Pools::default();
+        let Pools { handle, verified, task } = Pools::default();
         let running = smol::spawn((task.start)());
         let (data, root) = (data(7, 1), data(7, 1).tree_hash_root());
         handle.add_votes(data, root, 0, vote(4, 0, 0)).await;
         handle.set_fee_recipient(5, Address::repeat_byte(5)).await;
-        aggregates.send(Arc::new(compute_on_chain_aggregate(&data, &[(1, &vote(4, 3, 0))]))).await.unwrap();
-        drop(aggregates);
+        let aggregate = compute_on_chain_aggregate(&data, &[(1, &vote(4, 3, 0))]);
+        let message = AggregateAndProof { aggregator_index: 0, aggregate, selection_proof: BLSSignature::ZERO };
+        let signed = SignedAggregateAndProof { message, signature: BLSSignature::ZERO };
+        let message = GossipMessage::Aggregate(Arc::new(signed));
+        verified.send(Verified { message, found: Found::Message }).await.unwrap();
+        drop(verified);
         // The two queues are not in order with each other.
         while handle.aggregate(7, root, 1).await.is_none() {
             smol::future::yield_now().await;
         }
         assert!(handle.aggregate(7, root, 0).await.is_some());
-        let for_block = handle.for_block(8, Hash256::ZERO).await.unwrap();
+        let for_block = handle.for_block(8, Hash256::ZERO, Arc::default()).await.unwrap();
         assert_eq!(for_block.attestations[0].committees.len(), 2);
         assert_eq!(for_block.fee_recipients[&5], Address::repeat_byte(5));
         drop((handle, task.start));

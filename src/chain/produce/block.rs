@@ -3,7 +3,7 @@
 
 use tree_hash::TreeHash as _;
 
-use super::{ProduceError, ProducedBlock};
+use super::{ProduceError, ProducedBlock, operations::choose_operations};
 use crate::{
     chain::pools::{ForBlock, choose_attestations},
     engine::{Engine, PayloadAttributes},
@@ -66,7 +66,7 @@ fn body(
     };
     let execution_payload = inputs.engine.build_payload(&state.latest_execution_payload_header, attributes)?;
     let attestations = pooled.map(|pooled| choose_attestations(state, &pooled.attestations)).unwrap_or_default();
-    Ok(BeaconBlockBody {
+    let mut body = BeaconBlockBody {
         randao_reveal: inputs.randao_reveal,
         // Deposits come through the execution layer; the old vote on its deposit contract stays as it is.
         eth1_data: state.eth1_data,
@@ -75,7 +75,11 @@ fn body(
         sync_aggregate: pooled.map_or_else(empty_sync_aggregate, |pooled| pooled.sync_aggregate.clone()),
         execution_payload,
         ..BeaconBlockBody::empty(state.fork_name)
-    })
+    };
+    if let Some(pooled) = pooled {
+        choose_operations(state, &pooled.operations, &mut body, ctx);
+    }
+    Ok(body)
 }
 
 /// Nobody signed the parent.

@@ -43,7 +43,7 @@ impl Producer {
             self.with_state(data.target.epoch, move |state, ctx| verify_aggregate(state, &verified, ctx)).await?;
         self.pools.add_votes(data, data.tree_hash_root(), committee, votes).await;
         self.chain.count_votes(vec![Vote { data, attesting_indices }]).await;
-        self.chain.publish(Publication::Aggregate(aggregate));
+        self.chain.publish(Publication::Message(GossipMessage::Aggregate(aggregate)));
         Ok(())
     }
 

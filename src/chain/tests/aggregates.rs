@@ -7,7 +7,7 @@ use tree_hash::TreeHash as _;
 
 use super::{recording::*, rig::*};
 use crate::{
-    chain::network::{GossipAggregate, GossipId, Publication, Verdict},
+    chain::network::{Publication, Verdict},
     crypto::*,
     types::*,
 };
@@ -69,14 +69,7 @@ fn sign_again(message: AggregateAndProof) -> SignedAggregateAndProof {
 }
 
 fn gossip(rig: &Rig, aggregate: SignedAggregateAndProof) -> Verdict {
-    let message: Arc<[u8]> = aggregate.tree_hash_root().as_slice().into();
-    let id = GossipId { peer: peer("a"), message: message.clone() };
-    let gossip = GossipAggregate { id, aggregate: Arc::new(aggregate), received_ms: 0 };
-    soon("room for gossip", rig.inputs.gossip_aggregates.send(gossip)).unwrap();
-    rig.wait_told("a verdict", |told| match told {
-        Told::Verdict(id, verdict) if *id == message => Some(*verdict),
-        _ => None,
-    })
+    rig.gossip_message(GossipMessage::Aggregate(Arc::new(aggregate)))
 }
 
 #[test]
@@ -150,10 +143,10 @@ fn what_can_not_be_judged_is_ignored() {
 fn our_own_aggregate_is_published_and_counts() {
     let dir = tempfile::tempdir().unwrap();
     let rig = rig(dir.path());
-    let ours = Arc::new(aggregate(&rig, HEAD, root(HEAD)));
-    assert_eq!(soon("an answer", rig.handle.submit_aggregate(ours.clone())), Ok(()));
+    let ours = GossipMessage::Aggregate(Arc::new(aggregate(&rig, HEAD, root(HEAD))));
+    assert_eq!(soon("an answer", rig.handle.submit(ours.clone())), Ok(()));
     rig.wait_told("a publication", |told| {
-        matches!(told, Told::Publish(Publication::Aggregate(published)) if *published == ours).then_some(())
+        matches!(told, Told::Publish(Publication::Message(published)) if *published == ours).then_some(())
     });
-    assert!(soon("an answer", rig.handle.submit_aggregate(ours)).is_err());
+    assert!(soon("an answer", rig.handle.submit(ours)).is_err());
 }

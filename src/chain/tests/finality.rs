@@ -13,7 +13,7 @@ use crate::{
     chain::{gossip::proposer_at, limits::BATCH_SLOTS, network::Status, produce::Producer, *},
     crypto::DOMAIN_RANDAO,
     engine::Engine,
-    types::{SignedBeaconBlock, Slot, compute_epoch_at_slot, preset::SLOTS_PER_EPOCH},
+    types::{GossipMessage, SignedBeaconBlock, Slot, compute_epoch_at_slot, preset::SLOTS_PER_EPOCH},
 };
 
 fn rig(dir: &std::path::Path, start: Start, slot: Slot) -> Rig {
@@ -33,7 +33,7 @@ fn produce(rig: &Rig, slot: Slot) -> Arc<SignedBeaconBlock> {
 /// All committees of the head's slot vote for the head.
 fn vote(rig: &Rig, slot: Slot) {
     let ours = aggregate(rig, slot, rig.handle.snapshot().head_root);
-    soon("an answer", rig.handle.submit_aggregate(Arc::new(ours))).unwrap();
+    soon("an answer", rig.handle.submit(GossipMessage::Aggregate(Arc::new(ours)))).unwrap();
 }
 
 fn go_to(rig: &Rig, slot: Slot) {
@@ -108,7 +108,7 @@ fn a_block_that_all_vote_for_is_confirmed_when_the_next_slot_begins() {
         vote(&chain, slot);
         // The same once more is refused, after the votes of the first have gone to the store.
         let again = aggregate(&chain, slot, block.root());
-        soon("an answer", chain.handle.submit_aggregate(Arc::new(again))).unwrap_err();
+        soon("an answer", chain.handle.submit(GossipMessage::Aggregate(Arc::new(again)))).unwrap_err();
         confirmed = block.root();
     }
     // In an hour without us others may have seen anything: it begins anew at the finalized block.

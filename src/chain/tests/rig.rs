@@ -11,18 +11,22 @@ use std::{
 };
 
 use async_channel::{Receiver, Sender};
+use ssz::Encode as _;
 
 use super::recording::*;
 use crate::{
     chain::{
         limits::BATCH_SLOTS,
-        network::{AnswerSender, GossipBlock, GossipId, Peer, PeerEvent, RequestError, Status, Verdict},
+        network::{
+            AnswerSender, GossipBlock, GossipColumn, GossipId, GossipSmall, Peer, PeerEvent, RequestError, Status,
+            Verdict,
+        },
         pools::{Pools, PoolsHandle},
         *,
     },
     crypto::{DOMAIN_BEACON_PROPOSER, compute_domain, compute_signing_root},
     db::{Database, DbConfig},
-    types::{Hash256, Slot, compute_epoch_at_slot},
+    types::{DataColumnSidecar, GossipMessage, Hash256, Slot, Topic, compute_epoch_at_slot},
 };
 
 /// Longer than anything here takes, even on a busy machine. Only a failing test waits for it.
@@ -47,7 +51,10 @@ pub enum Manners {
 /// What the chain asked of the network, but for what the played peers answered.
 #[derive(Debug)]
 pub enum Told {
+    /// On a block.
     Verdict(Arc<[u8]>, Verdict),
+    /// On anything else.
+    SmallVerdict(Topic, Arc<[u8]>, Verdict),
     Report(Peer, network::Fault),
     Goodbye(Peer),
     Publish(network::Publication),
@@ -118,7 +125,7 @@ pub fn setup(
         clock: Some(clock),
         network,
         execution: None,
-        attestation_pool: None,
+        pools: None,
         capacities,
     };
     (setup, commands)
@@ -135,7 +142,7 @@ impl Rig {
         let _ = logs.with_test_writer().try_init();
         let (mut setup, commands) = setup(path, start, clock, capacities);
         let pools = Pools::default();
-        setup.attestation_pool = Some(pools.aggregates);
+        setup.pools = Some(pools.verified);
         let Chain { handle, inputs, tasks } = crate::chain::start(setup).unwrap();
         let peers: Arc<Mutex<HashMap<Peer, Manners>>> = Arc::default();
         let (tell, told) = async_channel::bounded(1024);
@@ -176,6 +183,33 @@ impl Rig {
         let id = GossipId { peer: peer(name), message: id_of(block) };
         let message = GossipBlock { id, block: block.clone(), received_ms: self.handle.clock().now_ms() };
         soon("room for gossip", self.inputs.gossip_blocks.send(message)).unwrap();
+    }
+
+    /// A peer gossips a small message; the verdict on it.
+    pub fn gossip_message(&self, message: GossipMessage) -> Verdict {
+        let hash = ethereum_hashing::hash_fixed(&message.to_ssz_bytes());
+        let id = GossipId { peer: peer("a"), message: hash.as_slice().into() };
+        let queue = if message.is_operation() { &self.inputs.gossip_operations } else { &self.inputs.gossip_votes };
+        let expected = (message.topic(), id.message.clone());
+        soon("room for gossip", queue.send(GossipSmall { id, message, received_ms: 0 })).unwrap();
+        self.verdict_on(expected)
+    }
+
+    /// A peer gossips a column in a subnet; the verdict on it.
+    pub fn gossip_column(&self, sidecar: DataColumnSidecar, subnet: u64) -> Verdict {
+        let hash = ethereum_hashing::hash_fixed(&sidecar.as_ssz_bytes());
+        let id = GossipId { peer: peer("a"), message: hash.as_slice().into() };
+        let expected = (Topic::DataColumnSidecar(subnet), id.message.clone());
+        let message = GossipColumn { id, subnet, sidecar: Arc::new(sidecar), received_ms: 0 };
+        soon("room for gossip", self.inputs.gossip_columns.send(message)).unwrap();
+        self.verdict_on(expected)
+    }
+
+    fn verdict_on(&self, (topic, id): (Topic, Arc<[u8]>)) -> Verdict {
+        self.wait_told("a verdict", |told| match told {
+            Told::SmallVerdict(of, other, verdict) if (*of, other) == (topic, &id) => Some(*verdict),
+            _ => None,
+        })
     }
 
     /// The verdict on a block that was gossiped.
@@ -247,7 +281,8 @@ async fn play_network(
     let manners = |peer: &Peer| peers.lock().unwrap().get(peer).copied().unwrap_or(Manners::Empty);
     while let Ok(command) = commands.recv().await {
         let told = match command {
-            NetworkCommand::Verdict { id, verdict, .. } => Told::Verdict(id.message, verdict),
+            NetworkCommand::Verdict { topic: Topic::BeaconBlock, id, verdict } => Told::Verdict(id.message, verdict),
+            NetworkCommand::Verdict { topic, id, verdict } => Told::SmallVerdict(topic, id.message, verdict),
             NetworkCommand::Report { peer, fault } => Told::Report(peer, fault),
             NetworkCommand::Goodbye { peer, .. } => Told::Goodbye(peer),
             NetworkCommand::Publish(publication) => Told::Publish(publication),

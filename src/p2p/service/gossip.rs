@@ -14,11 +14,11 @@ use super::Service;
 use crate::{
     metrics::{self, GOSSIP_MALFORMED, GOSSIP_RECEIVED, GOSSIP_VERDICTS, QUEUE_DROPPED},
     p2p::{
-        events::{GossipAggregate, GossipBlock, PublishError, Verdict},
+        events::{GossipBlock, GossipColumn, GossipSmall, PublishError, Verdict},
         score::Reason,
         topic::Topic,
     },
-    types::{SignedAggregateAndProof, SignedBeaconBlock},
+    types::{DataColumnSidecar, GossipMessage, SignedBeaconBlock},
 };
 
 impl Service {
@@ -26,10 +26,11 @@ impl Service {
         match event {
             gossipsub::Event::Message { propagation_source: peer, message_id, message } => {
                 let Some(topic) = Topic::parse(message.topic.as_str()) else { return };
-                metrics::inc(&GOSSIP_RECEIVED, &[("topic", topic.name())]);
+                metrics::inc(&GOSSIP_RECEIVED, &[("topic", topic.label())]);
                 match topic {
                     Topic::BeaconBlock => self.on_block(message_id, peer, &message.data),
-                    Topic::BeaconAggregateAndProof => self.on_aggregate(message_id, peer, &message.data),
+                    Topic::DataColumnSidecar(subnet) => self.on_column(message_id, peer, subnet, &message.data),
+                    _ => self.on_small(message_id, peer, topic, &message.data),
                 }
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => debug!(peer = %peer_id, "peer without gossipsub"),
@@ -50,22 +51,36 @@ impl Service {
         }
     }
 
-    fn on_aggregate(&mut self, id: MessageId, peer: PeerId, ssz: &[u8]) {
-        let Ok(aggregate) = SignedAggregateAndProof::from_ssz_bytes(ssz) else {
-            return self.on_malformed(Topic::BeaconAggregateAndProof, &id, peer);
+    fn on_small(&mut self, id: MessageId, peer: PeerId, topic: Topic, ssz: &[u8]) {
+        let Ok(message) = GossipMessage::from_ssz_bytes(topic, ssz) else {
+            return self.on_malformed(topic, &id, peer);
         };
-        let message = GossipAggregate { id, peer, aggregate: Arc::new(aggregate), received_at: SystemTime::now() };
-        let dropped = match self.out.gossip_aggregates.force_send(message) {
-            Ok(None) => return,
-            Ok(Some(oldest)) => oldest,
-            Err(closed) => closed.into_inner(),
+        let is_operation = message.is_operation();
+        let message = GossipSmall { id, peer, message, received_at: SystemTime::now() };
+        let (queue, dropped) = if is_operation {
+            let sent = self.out.gossip_operations.try_send(message);
+            ("gossip_operations", sent.err().map(TrySendError::into_inner))
+        } else {
+            let sent = self.out.gossip_votes.force_send(message);
+            ("gossip_votes", sent.unwrap_or_else(|closed| Some(closed.into_inner())))
         };
-        metrics::inc(&QUEUE_DROPPED, &[("queue", "gossip_aggregates")]);
-        self.judge(Topic::BeaconAggregateAndProof, &dropped.id, dropped.peer, Verdict::Ignore);
+        let Some(dropped) = dropped else { return };
+        metrics::inc(&QUEUE_DROPPED, &[("queue", queue)]);
+        self.judge(dropped.message.topic(), &dropped.id, dropped.peer, Verdict::Ignore);
+    }
+
+    fn on_column(&mut self, id: MessageId, peer: PeerId, subnet: u64, ssz: &[u8]) {
+        let topic = Topic::DataColumnSidecar(subnet);
+        let Ok(sidecar) = DataColumnSidecar::from_ssz_bytes(ssz) else { return self.on_malformed(topic, &id, peer) };
+        let message = GossipColumn { id, peer, subnet, sidecar: Arc::new(sidecar), received_at: SystemTime::now() };
+        if let Err(dropped) = self.out.gossip_columns.try_send(message).map_err(TrySendError::into_inner) {
+            metrics::inc(&QUEUE_DROPPED, &[("queue", "gossip_columns")]);
+            self.judge(topic, &dropped.id, dropped.peer, Verdict::Ignore);
+        }
     }
 
     fn on_malformed(&mut self, topic: Topic, id: &MessageId, peer: PeerId) {
-        metrics::inc(&GOSSIP_MALFORMED, &[("topic", topic.name())]);
+        metrics::inc(&GOSSIP_MALFORMED, &[("topic", topic.label())]);
         self.report_to_gossipsub(topic, id, peer, MessageAcceptance::Reject, "reject");
         self.punish(peer, Reason::GossipMalformed);
     }
@@ -91,7 +106,7 @@ impl Service {
         acceptance: MessageAcceptance,
         label: &'static str,
     ) {
-        metrics::inc(&GOSSIP_VERDICTS, &[("topic", topic.name()), ("verdict", label)]);
+        metrics::inc(&GOSSIP_VERDICTS, &[("topic", topic.label()), ("verdict", label)]);
         // False when gossipsub has forgotten the message: too late, and no harm.
         self.swarm.behaviour_mut().gossip.report_message_validation_result(id, &peer, acceptance);
     }

@@ -74,6 +74,7 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
         outcomes,
         outcome_sender,
         out,
+        topics: Topic::GLOBAL.into(),
         peers: HashMap::new(),
         opening: HashMap::new(),
         next_id: 0,
@@ -154,11 +155,23 @@ impl Service {
     /// Subscribes to the current fork's topics.
     fn subscribe(&mut self) -> Result<(), P2pError> {
         let gossip = &mut self.swarm.behaviour_mut().gossip;
-        for topic in Topic::ALL.map(|topic| topic.on(self.forks.current)) {
+        for topic in self.topics.iter().map(|topic| topic.on(self.forks.current)) {
             gossip.set_topic_params(topic.clone(), topic_score_params()).map_err(|e| P2pError::Setup(e.into()))?;
             gossip.subscribe(&topic).map_err(|e| P2pError::Setup(format!("gossip: {e}")))?;
         }
         Ok(())
+    }
+
+    /// Begins to listen to a topic, or ends it; again after each change of forks.
+    pub(super) fn listen(&mut self, topic: Topic, listens: bool) {
+        let has_changed = if listens { self.topics.insert(topic) } else { self.topics.remove(&topic) };
+        if has_changed && listens {
+            if let Err(e) = self.subscribe() {
+                tracing::error!("{e}");
+            }
+        } else if has_changed {
+            self.swarm.behaviour_mut().gossip.unsubscribe(&topic.on(self.forks.current));
+        }
     }
 
     /// Moves to another fork: topics, status and record.
@@ -166,7 +179,7 @@ impl Service {
         let old = std::mem::replace(&mut self.forks, Arc::new(forks));
         self.status.fork_digest = self.forks.current;
         if old.current != self.forks.current {
-            for topic in Topic::ALL {
+            for topic in &self.topics {
                 self.swarm.behaviour_mut().gossip.unsubscribe(&topic.on(old.current));
             }
             if let Err(e) = self.subscribe() {

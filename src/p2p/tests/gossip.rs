@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::{AggregateAndProof, Attestation, SignedAggregateAndProof};
+use crate::types::*;
 
 fn aggregate(aggregator_index: u64) -> SignedAggregateAndProof {
     let aggregate = Attestation {
@@ -21,7 +21,7 @@ async fn exchange(muxers: Muxers) {
     assert_eq!(got.peer, first.handle.peer_id());
     let sent = aggregate(3);
     publish(&second, Topic::BeaconAggregateAndProof, sent.as_ssz_bytes()).await;
-    assert_eq!(*next(&first.events.gossip_aggregates).await.aggregate, sent);
+    assert_eq!(next(&first.events.gossip_votes).await.message, GossipMessage::Aggregate(Arc::new(sent)));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn full_queues_drop_the_newest_block_and_the_oldest_aggregate() {
     smol::block_on(async {
         let (first, second) = pair(|_| ()).await;
         let blocks = events::GOSSIP_BLOCKS as u64;
-        let aggregates = events::GOSSIP_AGGREGATES as u64;
+        let aggregates = events::GOSSIP_VOTES as u64;
         for slot in 0..=blocks {
             publish(&first, Topic::BeaconBlock, block(slot, 1).as_ssz_bytes()).await;
         }
@@ -71,14 +71,16 @@ fn full_queues_drop_the_newest_block_and_the_oldest_aggregate() {
             publish(&first, Topic::BeaconAggregateAndProof, aggregate(index).as_ssz_bytes()).await;
             // Not faster than gossipsub's own send queue.
             if index % 50 == 0 {
-                eventually(async || second.events.gossip_aggregates.len() as u64 >= index.min(aggregates)).await;
+                eventually(async || second.events.gossip_votes.len() as u64 >= index.min(aggregates)).await;
             }
         }
-        let last = async || second.events.gossip_aggregates.is_full();
+        let last = async || second.events.gossip_votes.is_full();
         eventually(last).await;
         eventually(async || {
-            let queue = &second.events.gossip_aggregates;
-            queue.try_recv().is_ok_and(|first| first.aggregate.message.aggregator_index > 0)
+            let queue = &second.events.gossip_votes;
+            queue.try_recv().is_ok_and(|first| {
+                matches!(first.message, GossipMessage::Aggregate(signed) if signed.message.aggregator_index > 0)
+            })
         })
         .await;
         assert_eq!(second.events.gossip_blocks.len() as u64, blocks);
@@ -101,5 +103,37 @@ fn topics_follow_the_fork() {
         let after = first.handle.local_enr();
         assert!(after.seq() > before.seq());
         assert_ne!(after.get_raw_rlp("eth2"), before.get_raw_rlp("eth2"));
+    });
+}
+
+/// All other topics: what is said in one node is heard in the other, in its own queue.
+#[test]
+fn messages_of_all_topics_cross_a_connection() {
+    smol::block_on(async {
+        let (first, second) = pair(|_| ()).await;
+        let signature = BLSSignature::repeat_byte(1);
+        let exit = VoluntaryExit { epoch: 3, validator_index: 4 };
+        let exit = GossipMessage::VoluntaryExit(Arc::new(SignedVoluntaryExit { message: exit, signature }));
+        let vote =
+            SingleAttestation { committee_index: 1, attester_index: 2, data: AttestationData::default(), signature };
+        let vote = GossipMessage::Attestation(Arc::new(vote), 5);
+        publish(&first, exit.topic(), exit.to_ssz_bytes()).await;
+        assert_eq!(next(&second.events.gossip_operations).await.message, exit);
+        // Subnets are heard only by who listens to them.
+        second.handle.listen(vote.topic(), true);
+        publish(&first, vote.topic(), vote.to_ssz_bytes()).await;
+        assert_eq!(next(&second.events.gossip_votes).await.message, vote);
+        let sidecar = DataColumnSidecar {
+            index: 9,
+            column: Default::default(),
+            kzg_commitments: Default::default(),
+            kzg_proofs: Default::default(),
+            signed_block_header: SignedBeaconBlockHeader { message: BeaconBlockHeader::default(), signature },
+            kzg_commitments_inclusion_proof: Default::default(),
+        };
+        second.handle.listen(Topic::DataColumnSidecar(9), true);
+        publish(&first, Topic::DataColumnSidecar(9), sidecar.as_ssz_bytes()).await;
+        let got = next(&second.events.gossip_columns).await;
+        assert_eq!((got.subnet, &*got.sidecar), (9, &sidecar));
     });
 }

@@ -4,7 +4,7 @@
 
 use hornero::{
     p2p::{Topic, wire},
-    types::SignedAggregateAndProof,
+    types::{DataColumnSidecar, GossipMessage},
 };
 use hornero_fuzz::{check_ssz, table, within};
 
@@ -13,11 +13,12 @@ const SNAPPY_RATIO: usize = 22;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let [topic, fork, message @ ..] = data else { return };
-    let topic = Topic::ALL[usize::from(*topic) % Topic::ALL.len()];
+    let topic = Topic::KINDS[usize::from(*topic) % Topic::KINDS.len()];
     let read = || wire::read_gossip(topic, message);
     let Ok(ssz) = within(message.len(), SNAPPY_RATIO, table::MEMORY_BESIDES, read) else { return };
     check_ssz(&ssz, table::MEMORY_BESIDES_A_BLOCK, |ssz| match topic {
         Topic::BeaconBlock => table::block(table::fork(*fork), ssz),
-        Topic::BeaconAggregateAndProof => table::again::<SignedAggregateAndProof>(ssz),
+        Topic::DataColumnSidecar(_) => table::again::<DataColumnSidecar>(ssz),
+        _ => Some(GossipMessage::from_ssz_bytes(topic, ssz).ok()?.to_ssz_bytes()),
     });
 });
