@@ -12,10 +12,7 @@ mod snapshot;
 use std::sync::Arc;
 
 use super::{balances::Balances, *};
-use crate::{
-    ssz::Column,
-    types::{preset::*, *},
-};
+use crate::types::{preset::*, *};
 
 const ETH: Gwei = 1_000_000_000;
 
@@ -40,7 +37,7 @@ fn new_store(balances: impl IntoIterator<Item = Gwei>) -> Store {
 
 /// Active validators of these effective balances, and nothing else but a seed.
 fn genesis_state(balances: impl IntoIterator<Item = Gwei>) -> BeaconState {
-    let randao_mixes = Column::filled(Hash256::repeat_byte(5), EPOCHS_PER_HISTORICAL_VECTOR);
+    let randao_mixes = std::iter::repeat_n(Hash256::repeat_byte(5), EPOCHS_PER_HISTORICAL_VECTOR).collect();
     let mut state = BeaconState { randao_mixes, ..BeaconState::default() };
     for (index, effective_balance) in balances.into_iter().enumerate() {
         let mut pubkey = BLSPubkey::ZERO;

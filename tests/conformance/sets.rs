@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Runs one case; the error says what was wrong.
-type Runner = fn(&Case) -> Result<(), String>;
+pub type Runner = fn(&Case) -> Result<(), String>;
 
 /// The runner of this name.
 pub fn runner(name: &str) -> Option<Runner> {

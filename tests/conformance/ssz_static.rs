@@ -86,7 +86,7 @@ pub fn run(case: &Case) -> Result<(), String> {
 }
 
 /// The check of a type that had another shape in `fork`.
-fn earlier(fork: ForkName, name: &str) -> Option<fn(&Case) -> Result<(), String>> {
+fn earlier(fork: ForkName, name: &str) -> Option<super::sets::Runner> {
     if fork < ForkName::Electra {
         match name {
             "AggregateAndProof" => return Some(check::<AggregateAndProofPhase0>),

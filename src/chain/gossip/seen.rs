@@ -155,7 +155,7 @@ impl Seen {
             Mark::ProposerSlashing(index) => self.proposer_slashing_indices.add(index),
             Mark::AttesterSlashing(indices) => {
                 let added = indices.into_iter().map(|index| self.attester_slashing_indices.add(index));
-                added.fold(false, |any, is_new| any || is_new)
+                added.filter(|is_new| *is_new).count() > 0
             }
             Mark::BlsToExecutionChange(index) => self.bls_to_execution_change_indices.add(index),
             Mark::Contribution { aggregator, data, bits } => {

@@ -184,7 +184,8 @@ fn no_operation_makes_the_checks_panic() {
 #[test]
 fn what_is_remembered_is_bounded() {
     let seen = Seen::default();
-    let marks: [(usize, fn(u64) -> Mark); 8] = [
+    type MakeMark = fn(u64) -> Mark;
+    let marks: [(usize, MakeMark); 8] = [
         (SEEN_PROPOSALS, |n| Mark::Proposal(n, 0)),
         (SEEN_EXITS, Mark::VoluntaryExit),
         (SEEN_EXITS, Mark::ProposerSlashing),

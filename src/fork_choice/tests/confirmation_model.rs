@@ -45,7 +45,7 @@ fn estimate(total: Gwei, start: Slot, end: Slot) -> Gwei {
         return 0;
     }
     let (start_epoch, end_epoch) = (start / SLOTS_PER_EPOCH, end / SLOTS_PER_EPOCH);
-    if (start + SLOTS_PER_EPOCH - 1) / SLOTS_PER_EPOCH < (end + 1) / SLOTS_PER_EPOCH {
+    if start.div_ceil(SLOTS_PER_EPOCH) < (end + 1) / SLOTS_PER_EPOCH {
         return total;
     }
     let weight = total / SLOTS_PER_EPOCH;
