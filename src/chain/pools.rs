@@ -34,9 +34,6 @@ const MAX_FEE_RECIPIENTS: usize = 4096;
 
 /// What the pools are told and asked.
 enum Message {
-    Vote { data: AttestationData, root: Hash256, committee: CommitteeIndex, votes: Votes },
-    SyncVotes { slot: Slot, head: Hash256, subcommittee: usize, votes: Votes },
-    Contribution(SyncCommitteeContribution),
     Verified(Verified),
     FeeRecipient(ValidatorIndex, Address),
     AskAggregate { slot: Slot, root: Hash256, committee: CommitteeIndex, reply: Sender<Option<Attestation>> },
@@ -93,19 +90,9 @@ impl Default for Pools {
 }
 
 impl PoolsHandle {
-    /// Adds verified votes of one committee; `root` is the data's.
-    pub async fn add_votes(&self, data: AttestationData, root: Hash256, committee: CommitteeIndex, votes: Votes) {
-        self.tell(Message::Vote { data, root, committee, votes }).await;
-    }
-
-    /// Adds verified signatures of a sync subcommittee.
-    pub async fn add_sync_votes(&self, slot: Slot, head: Hash256, subcommittee: usize, votes: Votes) {
-        self.tell(Message::SyncVotes { slot, head, subcommittee, votes }).await;
-    }
-
-    /// Adds a verified contribution.
-    pub async fn add_contribution(&self, contribution: SyncCommitteeContribution) {
-        self.tell(Message::Contribution(contribution)).await;
+    /// Adds a verified message.
+    pub async fn add(&self, verified: Verified) {
+        self.tell(Message::Verified(verified)).await;
     }
 
     /// Remembers who gets the fees of a proposer's blocks.
@@ -175,15 +162,6 @@ async fn run(messages: Receiver<Message>, gossip: Receiver<Verified>) -> Result<
 impl State {
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Vote { data, root, committee, votes } => {
-                self.attestations.insert(&data, root, committee, votes);
-            }
-            Message::SyncVotes { slot, head, subcommittee, votes } => {
-                self.sync.insert(slot, head, subcommittee, votes);
-            }
-            Message::Contribution(contribution) => {
-                self.sync.insert_contribution(&contribution);
-            }
             Message::Verified(verified) => self.add(verified),
             Message::FeeRecipient(proposer, address) => self.remember(proposer, address),
             // Who asked may be gone, so that the replies fail: nobody minds.

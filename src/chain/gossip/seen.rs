@@ -154,8 +154,8 @@ impl Seen {
             Mark::VoluntaryExit(index) => self.voluntary_exit_indices.add(index),
             Mark::ProposerSlashing(index) => self.proposer_slashing_indices.add(index),
             Mark::AttesterSlashing(indices) => {
-                let added = indices.into_iter().map(|index| self.attester_slashing_indices.add(index));
-                added.filter(|is_new| *is_new).count() > 0
+                // All of them, so not `any`, which ends at the first.
+                indices.into_iter().filter(|index| self.attester_slashing_indices.add(*index)).count() > 0
             }
             Mark::BlsToExecutionChange(index) => self.bls_to_execution_change_indices.add(index),
             Mark::Contribution { aggregator, data, bits } => {

@@ -6,6 +6,7 @@ use tree_hash::TreeHash as _;
 
 use super::{attestations::*, sync::SyncPool, *};
 use crate::{
+    chain::Vote,
     crypto::{AggregateSignature, SecretKey, Signature, eth_fast_aggregate_verify, fast_aggregate_verify},
     types::preset::*,
 };
@@ -150,7 +151,11 @@ fn the_task_answers_and_ends_with_its_handles() {
         let Pools { handle, verified, task } = Pools::default();
         let running = smol::spawn((task.start)());
         let (data, root) = (data(7, 1), data(7, 1).tree_hash_root());
-        handle.add_votes(data, root, 0, vote(4, 0, 0)).await;
+        let signature = key(0).sign(MESSAGE).to_bytes();
+        let single = SingleAttestation { committee_index: 0, attester_index: 9, data, signature };
+        let vote_of_9 = Vote { data, attesting_indices: vec![9] };
+        let found = Found::Vote { vote: vote_of_9, committee_len: 4, place: 0 };
+        handle.add(Verified { message: GossipMessage::Attestation(Arc::new(single), 0), found }).await;
         handle.set_fee_recipient(5, Address::repeat_byte(5)).await;
         let aggregate = compute_on_chain_aggregate(&data, &[(1, &vote(4, 3, 0))]);
         let message = AggregateAndProof { aggregator_index: 0, aggregate, selection_proof: BLSSignature::ZERO };
