@@ -3,6 +3,7 @@
 mod accessors;
 mod attestation;
 mod churn;
+mod committee_keys;
 mod misc;
 mod mutators;
 mod predicates;
@@ -14,6 +15,7 @@ mod sync_committee;
 pub use accessors::*;
 pub use attestation::*;
 pub use churn::*;
+pub use committee_keys::*;
 pub use misc::*;
 pub use mutators::*;
 pub use predicates::*;

@@ -38,19 +38,21 @@ pub fn randao_signature_set(
     Ok(SignatureSet { signature: *reveal, key, message })
 }
 
-/// The attesters' joint signature of a vote.
+/// The attesters' joint signature of a vote; `shuffling` has the committees of its slot's epoch. `fork` is that of the block
+/// or message that brought it.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#is_valid_indexed_attestation>
 ///
 /// # Errors
-/// An attester who is not in the registry.
+/// A committee that does not exist, fewer bits than members, an attester who is not in the registry.
 pub fn attestation_signature_set(
     state: &BeaconState,
-    attesters: &[u32],
-    data: &AttestationData,
-    signature: &BLSSignature,
+    fork: ForkName,
+    shuffling: &Shuffling,
+    attestation: &Attestation,
     ctx: &Context,
 ) -> Result<SignatureSet, TransitionError> {
-    let key = sum_of_keys(state, attesters.iter().map(|index| u64::from(*index)), ctx)?.to_public_key();
+    let Attestation { data, signature, .. } = attestation;
+    let key = get_attesters_key(state, fork, shuffling, attestation, ctx)?;
     let domain = get_domain(state, DOMAIN_BEACON_ATTESTER, data.target.epoch);
     Ok(SignatureSet { signature: *signature, key, message: compute_signing_root(data, domain) })
 }
@@ -123,8 +125,9 @@ fn participants_key(
         let members = members.iter().zip(bits.iter());
         members.filter(move |(_, bit)| *bit == value).map(|(member, _)| u64::from(*member))
     };
+    let keys_of = |value| whose_bit_is(value).map(|member| get_public_key(state, member, ctx));
     if bits.num_set_bits() <= SYNC_COMMITTEE_SIZE / 2 {
-        return Ok(sum_of_keys(state, whose_bit_is(true), ctx)?.to_public_key());
+        return Ok(AggregatePublicKey::try_from_keys(keys_of(true))?.to_public_key());
     }
     let all = PublicKey::from_trusted_compressed(&state.current_sync_committee.aggregate_pubkey).map_err(|_| {
         TransitionError::Invalid { operation: "sync aggregate", rule: "the committee's joint key must be a key" }
@@ -132,20 +135,7 @@ fn participants_key(
     if bits.num_set_bits() == SYNC_COMMITTEE_SIZE {
         return Ok(all);
     }
-    let absent = whose_bit_is(false).map(|member| get_public_key(state, member, ctx)).collect::<Result<Vec<_>, _>>()?;
     let mut sum = AggregatePublicKey::from_keys([&all]);
-    sum.subtract(&absent);
+    sum.subtract(&AggregatePublicKey::try_from_keys(keys_of(false))?);
     Ok(sum.to_public_key())
-}
-
-fn sum_of_keys(
-    state: &BeaconState,
-    validators: impl Iterator<Item = ValidatorIndex>,
-    ctx: &Context,
-) -> Result<AggregatePublicKey, TransitionError> {
-    let mut sum = AggregatePublicKey::from_keys([]);
-    for index in validators {
-        sum.add(&get_public_key(state, index, ctx)?);
-    }
-    Ok(sum)
 }

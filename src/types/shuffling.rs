@@ -1,14 +1,17 @@
 //! Derived values that the transition keeps beside a state. The types only hold them; `transition` fills them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Epoch, Gwei, Hash256, preset::SLOTS_PER_EPOCH};
 
 /// Shufflings kept with a state: the previous, the current and the next epoch's.
 const SHUFFLINGS: usize = 3;
 
+/// A sum of public keys: both coordinates, of 48 bytes each.
+pub type JointKey = [u8; 96];
+
 /// An epoch's committees: the active validators in shuffled order, cut into equal parts.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Shuffling {
     /// The epoch.
     pub epoch: Epoch,
@@ -18,18 +21,38 @@ pub struct Shuffling {
     pub shuffled: Vec<u32>,
     /// Committees in each slot of the epoch.
     pub committees_per_slot: u64,
+    /// One for each committee of the epoch, in order: at most 2,048, 200 KiB.
+    joint_keys: Box<[OnceLock<JointKey>]>,
 }
 
 impl Shuffling {
+    /// The committees of `epoch`; none of their joint keys is known yet.
+    pub fn new(epoch: Epoch, seed: Hash256, shuffled: Vec<u32>, committees_per_slot: u64) -> Shuffling {
+        let count = (committees_per_slot * SLOTS_PER_EPOCH) as usize;
+        let joint_keys = std::iter::repeat_with(OnceLock::new).take(count).collect();
+        Shuffling { epoch, seed, shuffled, committees_per_slot, joint_keys }
+    }
+
     /// Members of a committee; `index` counts within the slot. `None` when there is no such committee in this epoch.
     pub fn committee(&self, slot: u64, index: u64) -> Option<&[u32]> {
-        if slot / SLOTS_PER_EPOCH != self.epoch || index >= self.committees_per_slot {
-            return None;
-        }
+        let nth = self.nth(slot, index)?;
         let count = self.committees_per_slot * SLOTS_PER_EPOCH;
-        let nth = (slot % SLOTS_PER_EPOCH) * self.committees_per_slot + index;
         let bound = |n: u64| (self.shuffled.len() as u64 * n / count) as usize;
         Some(&self.shuffled[bound(nth)..bound(nth + 1)])
+    }
+
+    /// Where the sum of all keys of a committee is kept, once somebody computed it. `None` as for [`Shuffling::committee`].
+    ///
+    /// All states that share this shuffling descend from the one that it was made for, and a validator's key never
+    /// changes, so they agree on it.
+    pub fn joint_key(&self, slot: u64, index: u64) -> Option<&OnceLock<JointKey>> {
+        self.joint_keys.get(self.nth(slot, index)? as usize)
+    }
+
+    /// Which committee of the epoch it is.
+    fn nth(&self, slot: u64, index: u64) -> Option<u64> {
+        let exists = slot / SLOTS_PER_EPOCH == self.epoch && index < self.committees_per_slot;
+        exists.then(|| (slot % SLOTS_PER_EPOCH) * self.committees_per_slot + index)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     chain::Vote,
     crypto::{DOMAIN_AGGREGATE_AND_PROOF, DOMAIN_SELECTION_PROOF, SignatureSet, compute_signing_root},
     transition::{
-        TransitionError, get_committee_indices, get_public_key, index_attestation, indexed_attestation_signature_set,
+        TransitionError, attestation_signature_set, get_committee_indices, get_public_key, index_attestation,
     },
     types::*,
 };
@@ -44,18 +44,17 @@ pub fn validate_beacon_aggregate_and_proof_gossip(
     ensure(is_member, reject("aggregator index not in committee"))?;
     let indexed = index_attestation(committees.state(view).fork_name, &committees.shuffling, aggregate)
         .map_err(|_| reject("invalid aggregate"))?;
-    let claims = claims(view, committees.state(view), signed, &indexed).map_err(|_| ignore("a key is not at hand"))?;
+    let claims = claims(view, &committees, signed).map_err(|_| ignore("a key is not at hand"))?;
     let vote = Vote { data: *data, attesting_indices: indexed.attesting_indices.to_vec() };
     Ok(Checked { claims, found: Found::Votes(vote), mark })
 }
 
 fn claims(
     view: &View,
-    state: &BeaconState,
+    committees: &votes::Committees,
     signed: &SignedAggregateAndProof,
-    indexed: &IndexedAttestation,
 ) -> Result<Vec<Claim>, TransitionError> {
-    let message = &signed.message;
+    let (message, state) = (&signed.message, committees.state(view));
     let AttestationData { slot, target, .. } = message.aggregate.data;
     let key = get_public_key(state, message.aggregator_index, &view.context())?;
     let domain = |domain_type| view.domain(domain_type, target.epoch);
@@ -69,7 +68,8 @@ fn claims(
         key,
         message: compute_signing_root(message, domain(DOMAIN_AGGREGATE_AND_PROOF)),
     };
-    let attesters = indexed_attestation_signature_set(state, indexed, &view.context())?;
+    let (fork, shuffling) = (state.fork_name, &committees.shuffling);
+    let attesters = attestation_signature_set(state, fork, shuffling, &message.aggregate, &view.context())?;
     Ok(vec![
         Claim { set: selection_proof, reason: "invalid selection proof signature" },
         Claim { set: aggregator, reason: "invalid aggregator signature" },

@@ -24,9 +24,10 @@ pub fn process_attestation(
     let data = &attestation.data;
     check_data(state, data)?;
     // Committees of a slot have no member in common, so nobody is twice among the attesters.
-    let attesters = attesters(state, attestation)?;
-    signatures
-        .add("attestation", || attestation_signature_set(state, &attesters, data, &attestation.signature, ctx))?;
+    let shuffling = get_shuffling(state, data.target.epoch)?;
+    let attesters = attesters(state.fork_name, &shuffling, attestation)?;
+    let set = || attestation_signature_set(state, state.fork_name, &shuffling, attestation, ctx);
+    signatures.add("attestation", set)?;
     if state.fork_name < ForkName::Altair {
         return keep_for_epoch_end(state, attestation);
     }
@@ -72,14 +73,13 @@ fn keep_for_epoch_end(state: &mut BeaconState, attestation: &Attestation) -> Res
 }
 
 /// Who attested, in the committees' order.
-fn attesters(state: &mut BeaconState, attestation: &Attestation) -> Result<Vec<u32>, TransitionError> {
+fn attesters(fork: ForkName, shuffling: &Shuffling, attestation: &Attestation) -> Result<Vec<u32>, TransitionError> {
     let rule = |holds, rule| ensure(holds, "attestation", rule);
-    let shuffling = get_shuffling(state, attestation.data.target.epoch)?;
     let bits = &attestation.aggregation_bits;
     let mut attesters = Vec::with_capacity(bits.num_set_bits());
     let mut offset = 0;
-    for committee_index in committees_of(state.fork_name, attestation) {
-        let committee = committee_of(&shuffling, attestation.data.slot, committee_index)?;
+    for committee_index in committees_of(fork, attestation) {
+        let committee = committee_of(shuffling, attestation.data.slot, committee_index)?;
         let before = attesters.len();
         for (member, &validator) in committee.iter().enumerate() {
             // Beyond the bits' end is an error, too; the check of the length below finds it.

@@ -99,16 +99,15 @@ pub fn is_valid_indexed_attestation(
     signatures.add("attestation", || indexed_attestation_signature_set(state, attestation, ctx))
 }
 
-/// The claim that all attesters signed the vote.
+/// The claim that all attesters signed the vote, for who knows only their indices, as in a slashing: it adds up every key.
+/// With the committees at hand, `attestation_signature_set` is quicker.
 pub fn indexed_attestation_signature_set(
     state: &BeaconState,
     attestation: &IndexedAttestation,
     ctx: &Context,
 ) -> Result<SignatureSet, TransitionError> {
-    let mut sum = AggregatePublicKey::from_keys([]);
-    for index in &attestation.attesting_indices {
-        sum.add(&get_public_key(state, *index, ctx)?);
-    }
+    let keys = attestation.attesting_indices.iter().map(|index| get_public_key(state, *index, ctx));
+    let sum = AggregatePublicKey::try_from_keys(keys)?;
     let domain = get_domain(state, DOMAIN_BEACON_ATTESTER, attestation.data.target.epoch);
     Ok(SignatureSet {
         signature: attestation.signature,

@@ -129,7 +129,7 @@ pub fn find_shuffling(state: &BeaconState, epoch: Epoch) -> Result<Arc<Shuffling
     let mut shuffled = get_active_validator_indices(state, epoch);
     shuffle_list(&mut shuffled, seed);
     let committees_per_slot = get_committee_count_per_slot(shuffled.len() as u64);
-    Ok(Arc::new(Shuffling { epoch, seed, shuffled, committees_per_slot }))
+    Ok(Arc::new(Shuffling::new(epoch, seed, shuffled, committees_per_slot)))
 }
 
 /// The members of a committee; `index` counts within the slot.
