@@ -1,5 +1,6 @@
 //! Wiring, supervision, shutdown and the command line: the only room that knows all.
 
+mod bench;
 mod bridge;
 mod cli;
 mod devnet;
@@ -18,7 +19,7 @@ mod supervisor;
 
 use std::process::ExitCode;
 
-pub use cli::{Arguments, Command, DevnetArguments, ImportArguments, NodeArguments};
+pub use cli::{Arguments, BenchArguments, Command, DevnetArguments, ImportArguments, NodeArguments};
 pub use networks::{Network, NetworkError};
 pub use run::{CheckpointChoice, NodeConfig, NodeError, RunningNode, start};
 
@@ -30,7 +31,7 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(command) = arguments.command else {
-        eprintln!("hornero: say what to do: node, devnet or import (hornero --help)");
+        eprintln!("hornero: say what to do: node, devnet, import or bench (hornero --help)");
         return ExitCode::FAILURE;
     };
     match execute(command) {
@@ -58,5 +59,6 @@ fn execute(command: Command) -> Result<(), String> {
             println!("head at slot {slot}: {head:?}");
             Ok(())
         }
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }

@@ -27,6 +27,8 @@ pub enum Command {
     Devnet(DevnetArguments),
     /// Import recorded blocks.
     Import(ImportArguments),
+    /// Measure this machine.
+    Bench(BenchArguments),
 }
 
 /// follow a chain: start from a checkpoint, sync, stay at the head
@@ -120,4 +122,22 @@ pub struct ImportArguments {
     /// error, warn, info (default), debug or trace, or a filter
     #[argh(option, default = "String::from(\"info\")")]
     pub log_level: String,
+}
+
+/// measure whether this machine can follow mainnet, at mainnet's size
+#[derive(FromArgs, Debug, Clone)]
+#[argh(subcommand, name = "bench")]
+pub struct BenchArguments {
+    /// print the figures as JSON
+    #[argh(switch)]
+    pub json: bool,
+    /// measure each thing fewer times
+    #[argh(switch)]
+    pub quick: bool,
+    /// file with a Fulu state in SSZ
+    #[argh(option)]
+    pub state: PathBuf,
+    /// file with a block of the slot after the state's, in SSZ
+    #[argh(option)]
+    pub block: PathBuf,
 }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 /// Items in a chunk. Smaller chunks make a scattered write cheaper, larger ones a scan and a copy of the whole.
 pub const CHUNK: usize = 1024;
 
+/// Bytes of a chunk besides its items: two counters and the vector's own three words.
+const CHUNK_HEAD: usize = 5 * size_of::<usize>();
+
 /// A list whose copies share their memory until one of them writes.
 #[derive(Clone, Debug)]
 pub struct Chunks<T> {
@@ -94,6 +97,14 @@ impl<T: Clone + PartialEq> Chunks<T> {
     pub fn unshared_chunks(&self, other: &Self) -> usize {
         let shared = self.chunks.iter().zip(&other.chunks).filter(|(a, b)| Arc::ptr_eq(a, b)).count();
         self.chunks.len() - shared
+    }
+
+    /// Bytes on the heap that keeping `self` beside `other` costs: the chunks that they do not share, and the pointers.
+    pub fn bytes_beside(&self, other: &Self) -> usize {
+        let is_shared = |at: usize, chunk| other.chunks.get(at).is_some_and(|theirs| Arc::ptr_eq(chunk, theirs));
+        let unshared = self.chunks.iter().enumerate().filter(|(at, chunk)| !is_shared(*at, chunk));
+        let bytes: usize = unshared.map(|(_, chunk)| CHUNK_HEAD + chunk.capacity() * size_of::<T>()).sum();
+        bytes + self.chunks.capacity() * size_of::<Arc<Vec<T>>>()
     }
 }
 

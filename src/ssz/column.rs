@@ -187,6 +187,11 @@ impl<T: Element> Column<T> {
         self.tree.root(depth)
     }
 
+    /// Bytes on the heap, hashes included, that keeping `self` beside `other` costs.
+    pub fn bytes_beside(&self, other: &Self) -> usize {
+        self.items.bytes_beside(&other.items) + self.tree.bytes_beside(&other.tree)
+    }
+
     /// Bytes of the column in SSZ.
     pub fn ssz_len(&self) -> usize {
         self.len() * T::SSZ_LEN

@@ -59,6 +59,12 @@ impl HashTree {
         merkleize(self.groups.iter().copied().collect(), GROUP_DEPTH, depth)
     }
 
+    /// Bytes on the heap that keeping `self` beside `other` costs.
+    pub fn bytes_beside(&self, other: &Self) -> usize {
+        let own = self.blocks.capacity() * size_of::<Hash256>() + self.dirty.capacity() * size_of::<u64>();
+        own + self.groups.bytes_beside(&other.groups)
+    }
+
     fn resize(&mut self, leaves: usize) {
         if leaves == self.leaves {
             return;

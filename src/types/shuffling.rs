@@ -72,6 +72,18 @@ impl Caches {
         self.shufflings.iter().find(|shuffling| shuffling.epoch == epoch)
     }
 
+    /// Bytes on the heap that keeping `self` beside `other` costs.
+    pub fn bytes_beside(&self, other: &Self) -> usize {
+        let is_shared = |shuffling: &Arc<Shuffling>| other.shufflings.iter().any(|own| Arc::ptr_eq(own, shuffling));
+        let unshared = self.shufflings.iter().filter(|shuffling| !is_shared(shuffling));
+        let shufflings: usize = unshared.map(|shuffling| shuffling.shuffled.capacity() * size_of::<u32>()).sum();
+        let members = match (&self.sync_committee_indices, &other.sync_committee_indices) {
+            (Some((_, ours)), Some((_, theirs))) if Arc::ptr_eq(ours, theirs) => 0,
+            (ours, _) => ours.as_ref().map_or(0, |(_, members)| size_of_val(&**members)),
+        };
+        shufflings + members
+    }
+
     /// Remembers a shuffling; the oldest epochs are forgotten.
     pub fn remember(&mut self, shuffling: Arc<Shuffling>) {
         self.shufflings.retain(|known| known.epoch != shuffling.epoch);

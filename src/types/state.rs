@@ -6,6 +6,7 @@
 mod codec;
 mod fields;
 mod hashed;
+mod size;
 
 use ssz_types::BitVector;
 

@@ -217,6 +217,21 @@ impl Validators {
         hash_pair(&hash_pair(&pairs[0], &pairs[1]), &hash_pair(&pairs[2], &pairs[3]))
     }
 
+    /// Bytes on the heap, hashes and the index of keys included, that keeping `self` beside `other` costs.
+    pub fn bytes_beside(&self, other: &Self) -> usize {
+        self.pubkeys.bytes_beside(&other.pubkeys)
+            + self.withdrawal_credentials.bytes_beside(&other.withdrawal_credentials)
+            + self.effective_balances.bytes_beside(&other.effective_balances)
+            + self.slashed.bytes_beside(&other.slashed)
+            + self.activation_eligibility_epochs.bytes_beside(&other.activation_eligibility_epochs)
+            + self.activation_epochs.bytes_beside(&other.activation_epochs)
+            + self.exit_epochs.bytes_beside(&other.exit_epochs)
+            + self.withdrawable_epochs.bytes_beside(&other.withdrawable_epochs)
+            + self.misfits.len() * size_of::<(usize, Validator)>()
+            + self.tree.bytes_beside(&other.tree)
+            + self.index.bytes_beside(&other.index)
+    }
+
     /// Bytes of the registry in SSZ.
     pub fn ssz_len(&self) -> usize {
         self.len() * VALIDATOR_LEN
@@ -323,6 +338,12 @@ impl PubkeyIndex {
     /// Says that the first `len` records are there to stay; call it once, when a state is loaded.
     fn seal(&mut self, len: usize) {
         *self = PubkeyIndex { sealed: len, ..PubkeyIndex::default() };
+    }
+
+    fn bytes_beside(&self, other: &Self) -> usize {
+        let is_shared = Arc::ptr_eq(&self.sorted, &other.sorted);
+        let sorted = self.sorted.get().filter(|_| !is_shared).map_or(0, |sorted| sorted.capacity() * size_of::<u32>());
+        sorted + self.later.len() * size_of::<(BLSPubkey, usize)>()
     }
 
     fn find(&self, pubkeys: &Chunks<BLSPubkey>, pubkey: &BLSPubkey) -> Option<usize> {

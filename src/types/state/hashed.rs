@@ -25,6 +25,13 @@ impl<T> Hashed<T> {
     }
 }
 
+impl<T: ssz::Encode> Hashed<T> {
+    /// Bytes that keeping `self` beside `other` costs: none if they share the value, else about what its SSZ takes.
+    pub fn bytes_beside(&self, other: &Self) -> usize {
+        if Arc::ptr_eq(&self.0, &other.0) { 0 } else { size_of::<(T, Hash256)>() + self.ssz_bytes_len() }
+    }
+}
+
 impl<T> Deref for Hashed<T> {
     type Target = T;
 

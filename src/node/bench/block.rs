@@ -1,0 +1,91 @@
+//! A block: its signatures, its processing, the root after it.
+
+use super::{doing, report::Recorder, stopwatch::Time};
+use crate::{
+    crypto::{SecretKey, SignatureSet, verify_sets},
+    transition::{
+        Checks, Context, SignatureCollector, TransitionError, get_shuffling, header_signature_set, process_block,
+        process_slots, state_transition,
+    },
+    types::{BeaconState, Caches, Hash256, SignedBeaconBlock},
+};
+
+/// Signatures of a batch from gossip.
+pub const BATCH: u8 = 64;
+
+/// Measures the import of `block` on `parent`. Returns the state after it, hashed.
+///
+/// # Errors
+/// When the block is not valid.
+pub fn measure(
+    recorder: &mut Recorder,
+    parent: &BeaconState,
+    block: &SignedBeaconBlock,
+    ctx: &Context,
+) -> Result<BeaconState, String> {
+    let mut at_slot = parent.clone();
+    process_slots(&mut at_slot, block.message.slot, ctx).map_err(doing("the block's slot"))?;
+    let epoch = at_slot.current_epoch();
+    // With committees of its own, so that nothing that is remembered with those of the parent is there yet.
+    let just_shuffled = || {
+        let mut state = BeaconState { caches: Caches::default(), ..at_slot.clone() };
+        get_shuffling(&mut state, epoch).map_err(doing("the committees"))?;
+        Ok(state)
+    };
+    let warm = || Ok(at_slot.clone());
+    let verify = |state: &mut BeaconState| verify_and_process(state, block, ctx);
+    let process =
+        |state: &mut BeaconState| process_block(state, &block.message, ctx, &mut SignatureCollector::new(false));
+    let cold = "block: signatures and processing, no key known yet";
+    recorder.time_once("block_keys_cold", cold, just_shuffled, verify)?;
+    recorder.time("block_first", "the same, keys known, committees just shuffled", just_shuffled, verify)?;
+    recorder.time("block_warm", "the same, all warm", warm, verify)?;
+    let after = recorder.time("block_processing", "block: processing alone", warm, process)?;
+    let signatures = difference(recorder.of("block_warm"), recorder.of("block_processing"));
+    recorder.add_time("block_signatures", "block: all signatures, the difference of these two", signatures);
+    let hash = |state: &mut BeaconState| Ok::<_, String>(state.hash_tree_root());
+    let mut after = recorder.time("block_root", "root after it", || Ok(after.clone()), hash)?;
+
+    let import = |state: &mut BeaconState| state_transition(state, block, ctx, Checks::ALL);
+    recorder.time("block_import", "block: the whole import", || Ok(parent.clone()), import)?;
+    let sets = |sets: &mut Vec<SignatureSet>| verify_batch(sets);
+    recorder.time("signature_batch", "64 signatures in a batch", || Ok(batch()), sets)?;
+
+    if after.hash_tree_root() != block.message.state_root {
+        return Err(format!("the state after the block has the root {}", after.hash_tree_root()));
+    }
+    recorder.add_size("state_after_block", "one more state, after the block", after.bytes_beside(parent) as u64);
+    Ok(after)
+}
+
+/// What the transition does with a block from others, but for the slot before and the root after it.
+fn verify_and_process(
+    state: &mut BeaconState,
+    block: &SignedBeaconBlock,
+    ctx: &Context,
+) -> Result<(), TransitionError> {
+    let mut signatures = SignatureCollector::new(true);
+    signatures.add("block", || header_signature_set(state, &block.signed_header(), ctx))?;
+    process_block(state, &block.message, ctx, &mut signatures)?;
+    signatures.verify()
+}
+
+/// As many signatures, each of its own message.
+fn batch() -> Vec<SignatureSet> {
+    let set = |number: u8| {
+        let mut secret = [0; 32];
+        secret[31] = number;
+        let secret = SecretKey::from_bytes(&secret).expect("a small number but zero is a secret key");
+        let message = Hash256::repeat_byte(number);
+        SignatureSet { signature: secret.sign(message).to_bytes(), key: secret.public_key(), message }
+    };
+    (1..=BATCH).map(set).collect()
+}
+
+fn verify_batch(sets: &[SignatureSet]) -> Result<(), &'static str> {
+    if verify_sets(sets) { Ok(()) } else { Err("our own signatures were refused") }
+}
+
+fn difference(whole: Time, part: Time) -> Time {
+    Time { wall_ms: (whole.wall_ms - part.wall_ms).max(0.0), cpu_ms: (whole.cpu_ms - part.cpu_ms).max(0.0) }
+}

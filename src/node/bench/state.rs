@@ -1,0 +1,73 @@
+//! The state: to and from bytes, its root, its memory, the epoch's end.
+
+use std::io;
+
+use super::{doing, next_epoch_start, report::Recorder};
+use crate::{
+    metrics::resident_bytes,
+    transition::{Context, find_shuffling, get_shuffling, process_slots},
+    types::{BeaconState, Caches, ForkName},
+};
+
+/// Decodes the state, and returns it hashed.
+///
+/// # Errors
+/// When the bytes are no state.
+pub fn measure(recorder: &mut Recorder, bytes: Vec<u8>) -> Result<BeaconState, String> {
+    let resident_before = resident_bytes();
+    let decode = || BeaconState::from_ssz_bytes(ForkName::Fulu, &bytes);
+    let decoded = recorder.time(
+        "ssz_decode",
+        "state: SSZ to columns",
+        || Ok(None),
+        |state| decode().map(|it| *state = Some(it)),
+    )?;
+    drop(decoded);
+    let mut state = recorder.time(
+        "root_cold",
+        "state: root from cold",
+        || decode().map_err(doing("the state")),
+        |state| Ok::<_, String>(state.hash_tree_root()),
+    )?;
+    drop(bytes);
+    let encode = |_: &mut ()| state.write_to(&mut io::sink());
+    recorder.time("ssz_encode", "state: columns to SSZ, streamed", || Ok(()), encode)?;
+    let epoch = state.current_epoch();
+    let shuffle = |state: &mut BeaconState| find_shuffling(state, epoch + 1).map(drop);
+    recorder.time("shuffling", "an epoch's committees", || Ok(state.clone()), shuffle)?;
+
+    recorder.progress("memory");
+    for epoch in [state.previous_epoch(), epoch, epoch + 1] {
+        get_shuffling(&mut state, epoch).map_err(doing("the committees"))?;
+    }
+    state.validators.index_of(state.validators.pubkey(0));
+    let allocated = state.bytes_beside(&BeaconState::default());
+    recorder.add_size("state", "a state with hashes, three shufflings and the index of keys", allocated as u64);
+    if let Some((before, after)) = resident_before.zip(resident_bytes()) {
+        recorder.add_size("state_resident", "resident since it was bytes, net of these", after.saturating_sub(before));
+    }
+    Ok(state)
+}
+
+/// Measures the epoch's end after `state`, which is the one after the block.
+///
+/// # Errors
+/// When the transition fails.
+pub fn measure_epoch(recorder: &mut Recorder, state: &BeaconState, ctx: &Context) -> Result<(), String> {
+    let next = next_epoch_start(state.slot);
+    // Empty slots up to the epoch's last are not what is measured.
+    let mut last_slot = state.clone();
+    if last_slot.slot + 1 < next {
+        process_slots(&mut last_slot, next - 1, ctx).map_err(doing("empty slots"))?;
+    }
+    last_slot.hash_tree_root();
+    let to_next = |state: &mut BeaconState| process_slots(state, next, ctx);
+    let cold = || Ok(BeaconState { caches: Caches::default(), ..last_slot.clone() });
+    recorder.time("epoch_cold", "epoch transition, nothing cached", cold, to_next)?;
+    let after = recorder.time("epoch", "epoch transition, warm", || Ok(last_slot.clone()), to_next)?;
+    let hash = |state: &mut BeaconState| Ok::<_, String>(state.hash_tree_root());
+    let after = recorder.time("epoch_root", "root after it", || Ok(after.clone()), hash)?;
+    let beside = after.bytes_beside(&last_slot) as u64;
+    recorder.add_size("state_after_epoch", "one more state, after the epoch's end", beside);
+    Ok(())
+}
