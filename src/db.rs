@@ -6,6 +6,7 @@
 //! | `blocks/<range>-<part>.seg` | blocks of [`SLOTS_PER_SEGMENT`] slots, appended as they come, deleted as a whole |
 //! | `states/<slot>-<root>.ssz_snappy` | a state each |
 //! | `fork_choice` | the latest snapshot of the fork-choice store |
+//! | `pubkeys` | decompressed keys, 96 bytes each by validator index; may be deleted (`crypto::PubkeyCache`) |
 //!
 //! Bulk data is synced before the index names it, so the index never names what is not there; what a crash left out of the
 //! index is found when the directory is opened. All calls block: from a task, use `smol::unblock`.
@@ -57,6 +58,7 @@ const INDEX_DIR: &str = "index";
 const BLOCKS_DIR: &str = "blocks";
 const STATES_DIR: &str = "states";
 const SNAPSHOT_FILE: &str = "fork_choice";
+const PUBKEYS_FILE: &str = "pubkeys";
 
 const META_SCHEMA: &str = "db/schema";
 const META_NETWORK: &str = "db/network";
@@ -312,6 +314,11 @@ impl Database {
             metrics::set(&metrics::DB_BYTES, &[("part", part)], bytes as f64);
         }
         Ok(usage)
+    }
+
+    /// Where the decompressed keys are, a file that this room does not look into.
+    pub fn pubkeys_path(&self) -> PathBuf {
+        self.inner.path.join(PUBKEYS_FILE)
     }
 
     /// Makes everything durable.

@@ -24,7 +24,15 @@ use super::{
     serve,
     store_task::StoreTask,
 };
-use crate::crypto::PubkeyCache;
+use crate::{crypto::PubkeyCache, db::Database};
+
+/// The decompressed keys in the data directory. Without them everything works, but slower.
+fn open_keys(db: &Database) -> PubkeyCache {
+    PubkeyCache::open(&db.pubkeys_path()).unwrap_or_else(|error| {
+        tracing::warn!(%error, path = %db.pubkeys_path().display(), "decompressed keys cannot be kept; starts take longer");
+        PubkeyCache::default()
+    })
+}
 
 /// Makes the chain ready. Blocks, and may take minutes: a restart replays the blocks since the latest stored state. The
 /// tasks run when somebody starts them.
@@ -33,7 +41,7 @@ use crate::crypto::PubkeyCache;
 /// Says what is wrong with the checkpoint or the data directory, and what to do.
 pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     let began = Instant::now();
-    let keys = Arc::new(PubkeyCache::default());
+    let keys = Arc::new(open_keys(&setup.db));
     let base = match setup.start {
         Start::Checkpoint { state, block } => {
             from_checkpoint(&setup.db, &setup.config, &keys, setup.clock.as_ref(), *state, &block)?
