@@ -23,6 +23,16 @@ impl<T> Default for Chunks<T> {
 }
 
 impl<T: Clone + PartialEq> Chunks<T> {
+    /// `len` copies of `value`, all whole chunks of them in one place.
+    pub fn filled(value: T, len: usize) -> Self {
+        let whole = Arc::new(vec![value.clone(); CHUNK.min(len)]);
+        let mut chunks = vec![whole; len / CHUNK];
+        if !len.is_multiple_of(CHUNK) {
+            chunks.push(Arc::new(vec![value; len % CHUNK]));
+        }
+        Chunks { chunks, len }
+    }
+
     /// How many items there are.
     pub fn len(&self) -> usize {
         self.len
@@ -59,6 +69,24 @@ impl<T: Clone + PartialEq> Chunks<T> {
         let last = self.chunks.last_mut().expect("a chunk was just made if there was none");
         Arc::make_mut(last).push(value);
         self.len += 1;
+    }
+
+    /// Appends up to [`CHUNK`] items at once, where a chunk begins. Equal neighbours share their memory: most of a registry's
+    /// epochs, flags and scores are the same.
+    ///
+    /// # Panics
+    /// When the last chunk is not full, or these are more than fill one.
+    pub fn push_chunk(&mut self, items: Vec<T>) {
+        assert!(self.len.is_multiple_of(CHUNK) && items.len() <= CHUNK, "chunks are full but for the last");
+        if items.is_empty() {
+            return;
+        }
+        self.len += items.len();
+        let chunk = match self.chunks.last() {
+            Some(last) if **last == items => last.clone(),
+            _ => Arc::new(items),
+        };
+        self.chunks.push(chunk);
     }
 
     /// Shortens the list to `len` items.
@@ -117,8 +145,7 @@ impl<T: Clone + PartialEq> FromIterator<T> for Chunks<T> {
             if chunk.is_empty() {
                 return all;
             }
-            all.len += chunk.len();
-            all.chunks.push(Arc::new(chunk));
+            all.push_chunk(chunk);
         }
     }
 }

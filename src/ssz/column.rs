@@ -86,7 +86,7 @@ impl<T> Default for Column<T> {
 impl<T: Element> Column<T> {
     /// `len` copies of `value`.
     pub fn filled(value: T, len: usize) -> Self {
-        std::iter::repeat_n(value, len).collect()
+        Column { items: Chunks::filled(value, len), tree: HashTree::default() }
     }
 
     /// How many items there are.
@@ -247,6 +247,7 @@ impl<T: Element> Column<T> {
         }
     }
 
+    /// Appends a chunk of items; only the last may be short.
     fn append(&mut self, bytes: &[u8], limit: u64) -> Result<(), ColumnError> {
         let items = bytes.chunks_exact(T::SSZ_LEN);
         if !items.remainder().is_empty() {
@@ -255,10 +256,11 @@ impl<T: Element> Column<T> {
         if (self.len() + items.len()) as u64 > limit {
             return Err(ColumnError::TooLong { limit });
         }
+        let mut chunk = Vec::with_capacity(items.len());
         for item in items {
-            let index = self.len();
-            self.items.push(T::read(item).ok_or(ColumnError::Item { index })?);
+            chunk.push(T::read(item).ok_or(ColumnError::Item { index: self.len() + chunk.len() })?);
         }
+        self.items.push_chunk(chunk);
         Ok(())
     }
 }

@@ -93,7 +93,7 @@ impl HashTree {
             if group < self.groups.len() {
                 let mut leaves = [Hash256::ZERO; GROUP_LEAVES];
                 fill(group * GROUP_LEAVES, &mut leaves);
-                self.groups.set(group, fold(&mut leaves));
+                self.groups.set(group, fold(&mut leaves, 0));
             }
         }
     }
@@ -104,13 +104,17 @@ impl HashTree {
         for (node, group) in nodes.iter_mut().zip(groups) {
             *node = *self.groups.get(group).expect("within the groups");
         }
-        fold(&mut nodes)
+        fold(&mut nodes, GROUP_DEPTH)
     }
 }
 
-/// The root of a full tree; `nodes`, a power of two of them, is used up.
-fn fold(nodes: &mut [Hash256]) -> Hash256 {
+/// The root of a full tree above nodes that are roots of trees of depth `depth`; `nodes`, a power of two of them, is used
+/// up. What is zero throughout needs no hashing: most scores and flags.
+fn fold(nodes: &mut [Hash256], depth: usize) -> Hash256 {
     let mut len = nodes.len();
+    if nodes.iter().all(|node| *node == ZERO_HASHES[depth]) {
+        return ZERO_HASHES[depth + len.ilog2() as usize];
+    }
     while len > 1 {
         len /= 2;
         for i in 0..len {

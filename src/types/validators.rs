@@ -16,7 +16,9 @@ use super::{
     BLSPubkey, Epoch, Gwei, Hash256, Validator, ValidatorIndex,
     preset::{EFFECTIVE_BALANCE_INCREMENT, FAR_FUTURE_EPOCH, VALIDATOR_REGISTRY_LIMIT},
 };
-use crate::ssz::{Chunks, Column, ColumnError, Element, GROUP_LEAVES, HashTree, Record, hash_pair, mix_in_length};
+use crate::ssz::{
+    CHUNK, Chunks, Column, ColumnError, Element, GROUP_LEAVES, HashTree, Record, hash_pair, mix_in_length,
+};
 
 /// Bytes of one record in SSZ.
 pub const VALIDATOR_LEN: usize = 121;
@@ -247,17 +249,15 @@ impl Validators {
 
     /// Reads a registry of `bytes` bytes, or to the source's end. Memory grows with what was read.
     pub fn read_list(source: &mut impl Read, bytes: Option<u64>) -> Result<Self, ColumnError> {
-        // Read through a column of whole records a piece at a time, so that only one piece exists twice.
-        const PIECE: usize = 1024 * VALIDATOR_LEN;
+        // Read through a column of whole records a chunk at a time, so that only one chunk exists twice.
+        const PIECE: usize = CHUNK * VALIDATOR_LEN;
         let mut validators = Validators::default();
         let mut left = bytes.unwrap_or(u64::MAX);
         loop {
             let want = left.min(PIECE as u64);
             let piece = Column::<Validator>::read_list(&mut source.take(want), None, VALIDATOR_REGISTRY_LIMIT)?;
             let got = (piece.len() * <Validator as Element>::SSZ_LEN) as u64;
-            for validator in piece.iter() {
-                validators.push(validator.clone());
-            }
+            piece.slices().for_each(|records| validators.push_chunk(records));
             left -= got;
             if left == 0 || got < want {
                 validators.index.seal(validators.len());
@@ -267,6 +267,26 @@ impl Validators {
                 };
             }
         }
+    }
+
+    /// Appends a chunk of records where a chunk begins; the index of keys does not see them before it is sealed.
+    fn push_chunk(&mut self, records: &[Validator]) {
+        let first = self.len();
+        let mut narrow = Vec::with_capacity(records.len());
+        for (n, record) in records.iter().enumerate() {
+            narrow.push(Narrow::of(record).unwrap_or_else(|| {
+                self.misfits.insert(first + n, record.clone());
+                Narrow::default()
+            }));
+        }
+        self.pubkeys.push_chunk(records.iter().map(|v| v.pubkey).collect());
+        self.withdrawal_credentials.push_chunk(records.iter().map(|v| v.withdrawal_credentials).collect());
+        self.slashed.push_chunk(records.iter().map(|v| v.slashed).collect());
+        self.effective_balances.push_chunk(narrow.iter().map(|n| n.effective_balance).collect());
+        self.activation_eligibility_epochs.push_chunk(narrow.iter().map(|n| n.activation_eligibility_epoch).collect());
+        self.activation_epochs.push_chunk(narrow.iter().map(|n| n.activation_epoch).collect());
+        self.exit_epochs.push_chunk(narrow.iter().map(|n| n.exit_epoch).collect());
+        self.withdrawable_epochs.push_chunk(narrow.iter().map(|n| n.withdrawable_epoch).collect());
     }
 
     fn misfit(&self, index: usize) -> Option<&Validator> {
