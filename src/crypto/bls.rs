@@ -158,6 +158,15 @@ impl AggregatePublicKey {
         self.0.sub_aggregate(&other.0);
     }
 
+    /// Each sum as a key to verify with; one field inversion for all of them.
+    pub fn to_public_keys(sums: &[AggregatePublicKey]) -> Vec<PublicKey> {
+        if sums.is_empty() {
+            return Vec::new();
+        }
+        let points: Vec<blst::blst_p1> = sums.iter().map(|sum| sum.0.into()).collect();
+        blst::p1_affines::from(&points).as_slice().iter().map(|point| PublicKey((*point).into())).collect()
+    }
+
     /// The sum as a key to verify with (one field inversion).
     pub fn to_public_key(&self) -> PublicKey {
         PublicKey(self.0.to_public_key())

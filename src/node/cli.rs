@@ -131,13 +131,16 @@ pub struct BenchArguments {
     /// print the figures as JSON
     #[argh(switch)]
     pub json: bool,
-    /// measure each thing fewer times
+    /// fewer validators, 100,000, and each thing measured fewer times
     #[argh(switch)]
     pub quick: bool,
-    /// file with a Fulu state in SSZ
+    /// how many validators (default 1000000, somewhat more than are active on mainnet)
     #[argh(option)]
-    pub state: PathBuf,
+    pub validators: Option<u64>,
+    /// file with a Fulu state in SSZ, instead of a synthetic one; needs --block
+    #[argh(option)]
+    pub state: Option<PathBuf>,
     /// file with a block of the slot after the state's, in SSZ
     #[argh(option)]
-    pub block: PathBuf,
+    pub block: Option<PathBuf>,
 }

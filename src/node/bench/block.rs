@@ -58,6 +58,21 @@ pub fn measure(
     Ok(after)
 }
 
+/// Measures the import of a block with few attestations.
+///
+/// # Errors
+/// When the block is not valid.
+pub fn measure_small(
+    recorder: &mut Recorder,
+    parent: &BeaconState,
+    block: &SignedBeaconBlock,
+    ctx: &Context,
+) -> Result<(), String> {
+    let import = |state: &mut BeaconState| state_transition(state, block, ctx, Checks::ALL);
+    let what = "block with one slot's attestations: the whole import";
+    recorder.time("small_block_import", what, || Ok(parent.clone()), import).map(drop)
+}
+
 /// What the transition does with a block from others, but for the slot before and the root after it.
 fn verify_and_process(
     state: &mut BeaconState,

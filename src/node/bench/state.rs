@@ -14,6 +14,7 @@ use crate::{
 /// # Errors
 /// When the bytes are no state.
 pub fn measure(recorder: &mut Recorder, bytes: Vec<u8>) -> Result<BeaconState, String> {
+    let bytes_len = bytes.len() as u64;
     let resident_before = resident_bytes();
     let decode = || BeaconState::from_ssz_bytes(ForkName::Fulu, &bytes);
     let decoded = recorder.time(
@@ -44,16 +45,20 @@ pub fn measure(recorder: &mut Recorder, bytes: Vec<u8>) -> Result<BeaconState, S
     let allocated = state.bytes_beside(&BeaconState::default());
     recorder.add_size("state", "a state with hashes, three shufflings and the index of keys", allocated as u64);
     if let Some((before, after)) = resident_before.zip(resident_bytes()) {
-        recorder.add_size("state_resident", "resident since it was bytes, net of these", after.saturating_sub(before));
+        recorder.add_size(
+            "state_resident",
+            "growth of resident memory by it, with what decoding left behind",
+            (after + bytes_len).saturating_sub(before),
+        );
     }
     Ok(state)
 }
 
-/// Measures the epoch's end after `state`, which is the one after the block.
+/// Measures the epoch's end after `state`, which is the one after the block. Returns the state after it, hashed.
 ///
 /// # Errors
 /// When the transition fails.
-pub fn measure_epoch(recorder: &mut Recorder, state: &BeaconState, ctx: &Context) -> Result<(), String> {
+pub fn measure_epoch(recorder: &mut Recorder, state: &BeaconState, ctx: &Context) -> Result<BeaconState, String> {
     let next = next_epoch_start(state.slot);
     // Empty slots up to the epoch's last are not what is measured.
     let mut last_slot = state.clone();
@@ -69,5 +74,5 @@ pub fn measure_epoch(recorder: &mut Recorder, state: &BeaconState, ctx: &Context
     let after = recorder.time("epoch_root", "root after it", || Ok(after.clone()), hash)?;
     let beside = after.bytes_beside(&last_slot) as u64;
     recorder.add_size("state_after_epoch", "one more state, after the epoch's end", beside);
-    Ok(())
+    Ok(after)
 }
