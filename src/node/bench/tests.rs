@@ -34,19 +34,19 @@ fn numbers_that_make_no_sense_are_refused() {
     assert!(measure(&half).unwrap_err().contains("--block"));
 }
 
-/// The roots that the independent generator of these bytes writes for 256 validators, without the blocks' state roots.
+/// The roots that the independent generator of these bytes writes for 640 validators, without the blocks' state roots.
 #[cfg(not(any(feature = "minimal", feature = "gnosis")))]
 #[test]
 fn the_synthetic_bytes_are_those_that_others_measured() {
     use tree_hash::TreeHash as _;
 
-    let mut state = synthetic::state(256).unwrap();
-    let expected = b256!("77818c49815580fe9fe97565f67b5f969676bc3295f7b802c7e1eb44d56571f4");
+    let mut state = synthetic::state(640).unwrap();
+    let expected = b256!("2dabb4063f2bef6268da3e86b15c50cdb4816d085b9900a4b8ce97a356304ab3");
     assert_eq!(state.hash_tree_root(), expected);
     let config = Config::default();
     let ctx = Context { config: &config, keys: &PubkeyCache::default() };
-    let full = b256!("196fddebdcad7f16ff94d402e17cdf271d3ddecc32ead1af4b08111cc5a035c7");
-    let small = b256!("e92d8768a2607488c5111dc2dbc8299729fc67a725139f7265dbff1e0f8c2f8f");
+    let full = b256!("04a85f45090e073260cd0124fee45fa1e1afd43422a1ce4b6ace675d003b6e86");
+    let small = b256!("c45c9c29adca5a2caacd09503e2f5d3287f2d8547b9cc070371ba34a7889d2e8");
     for (is_full, expected) in [(true, full), (false, small)] {
         let mut block = synthetic::block(&state, is_full, &ctx).unwrap().message;
         block.state_root = Hash256::ZERO;
