@@ -39,4 +39,4 @@ pub use primitives::*;
 pub use shuffling::{Caches, Shuffling};
 pub use state::{BeaconState, Field, Hashed, JustificationBits, StateError, fields};
 pub use sync_committee::*;
-pub use validators::{VALIDATOR_LEN, Validators};
+pub use validators::{RegistryChunk, VALIDATOR_LEN, Validators};

@@ -116,9 +116,13 @@ impl<T: Clone + PartialEq> Chunks<T> {
         &self.chunks[index]
     }
 
-    /// The chunk with number `index`, to write; copies it if it is shared.
-    pub fn slice_mut(&mut self, index: usize) -> &mut [T] {
-        Arc::make_mut(&mut self.chunks[index]).as_mut_slice()
+    /// Puts other items in the place of the chunk with number `index`, as many as it has.
+    ///
+    /// # Panics
+    /// When there is no such chunk, or its length is another.
+    pub fn replace_chunk(&mut self, index: usize, items: Vec<T>) {
+        assert_eq!(self.chunks[index].len(), items.len(), "a chunk keeps its length");
+        self.chunks[index] = Arc::new(items);
     }
 
     /// How many chunks `self` has that `other` does not share: what keeping both costs.

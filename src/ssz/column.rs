@@ -149,16 +149,28 @@ impl<T: Element> Column<T> {
 
     /// Replaces each item by `f(index, item)`, in order. A chunk in which nothing changes stays shared and hashed.
     pub fn update_each(&mut self, mut f: impl FnMut(usize, &T) -> T) {
-        for chunk in 0..self.len().div_ceil(CHUNK) {
-            for i in 0..self.items.slice(chunk).len() {
-                let index = chunk * CHUNK + i;
-                let old = &self.items.slice(chunk)[i];
-                let new = f(index, old);
-                if new != *old {
-                    self.items.slice_mut(chunk)[i] = new;
-                    self.tree.mark(index / T::PER_LEAF);
-                }
+        self.update_chunks(|number, old, new| {
+            new.extend(old.iter().enumerate().map(|(i, item)| f(number * CHUNK + i, item)));
+        });
+    }
+
+    /// Replaces the items chunk by chunk: `f(number, old, new)` puts into `new`, which comes empty, one item for each of
+    /// `old`. A chunk in which nothing changes stays shared and hashed.
+    pub fn update_chunks(&mut self, mut f: impl FnMut(usize, &[T], &mut Vec<T>)) {
+        let mut new = Vec::new();
+        for number in 0..self.len().div_ceil(CHUNK) {
+            let old = self.items.slice(number);
+            new.clear();
+            new.reserve_exact(old.len());
+            f(number, old, &mut new);
+            if new == old {
+                continue;
             }
+            let leaves = old.chunks(T::PER_LEAF).zip(new.chunks(T::PER_LEAF));
+            for (leaf, _) in leaves.enumerate().filter(|(_, (old, new))| old != new) {
+                self.tree.mark(number * CHUNK / T::PER_LEAF + leaf);
+            }
+            self.items.replace_chunk(number, std::mem::take(&mut new));
         }
     }
 

@@ -117,6 +117,16 @@ fn update_each_leaves_untouched_chunks_shared() {
 }
 
 #[test]
+fn equal_neighbours_share_their_memory_until_one_is_written() {
+    let mut chunks: Chunks<u64> = std::iter::repeat_n(7, 3 * CHUNK).collect();
+    assert_eq!(chunks, Chunks::filled(7, 3 * CHUNK));
+    assert!(std::ptr::eq(chunks.slice(0), chunks.slice(2)), "one chunk in memory");
+    chunks.set(CHUNK, 8);
+    assert_eq!((chunks.get(0), chunks.get(CHUNK), chunks.get(2 * CHUNK)), (Some(&7), Some(&8), Some(&7)));
+    assert_eq!(Chunks::filled(7, CHUNK + 1).iter().count(), CHUNK + 1);
+}
+
+#[test]
 fn a_short_source_is_an_error_and_costs_little() {
     let error = Column::<u64>::read_list(&mut [0u8; 16].as_slice(), Some(8 << 40), 1 << 40).unwrap_err();
     assert!(matches!(error, ColumnError::Io(_)), "{error}");

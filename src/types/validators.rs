@@ -10,6 +10,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+mod chunk;
+
+pub use chunk::RegistryChunk;
 use ssz::Encode;
 
 use super::{
@@ -453,6 +456,28 @@ mod tests {
         odd.exit_epoch = 7;
         assert_eq!(validators.get(1), Some(odd.clone()));
         assert_eq!(validators.record_root(1), odd.tree_hash_root());
+    }
+
+    #[test]
+    fn a_chunk_says_the_same_as_the_registry() {
+        let mut validators: Validators = (0..=255).cycle().take(CHUNK + 9).map(validator).collect();
+        validators.update(CHUNK + 3, |v| v.effective_balance = 31_999_999_999);
+        validators.update(CHUNK + 4, |v| v.exit_epoch = u64::from(u32::MAX));
+        let mut seen = 0;
+        for chunk in validators.chunks() {
+            for i in 0..chunk.len() {
+                let index = chunk.first() + i;
+                assert_eq!(index, seen);
+                assert_eq!(chunk.effective_balance(i), validators.effective_balance(index));
+                assert_eq!(chunk.slashed(i), validators.slashed(index));
+                assert_eq!(chunk.withdrawable_epoch(i), validators.withdrawable_epoch(index));
+                for epoch in [0, 7, u64::from(u32::MAX), FAR_FUTURE_EPOCH] {
+                    assert_eq!(chunk.is_active(i, epoch), validators.is_active(index, epoch), "{index} in {epoch}");
+                }
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, validators.len());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     rewards::{apply, is_eligible},
 };
 use crate::{
+    ssz::CHUNK,
     transition::{TransitionError, get_finality_delay, get_total_active_balance, is_in_inactivity_leak},
     types::{preset::*, *},
 };
@@ -111,7 +112,7 @@ impl<'a> AttestationDeltas<'a> {
 
     fn get_attestation_component_delta(&self, state: &BeaconState, index: usize, flag_index: usize) -> Option<Delta> {
         let mut delta = Delta::default();
-        if !is_eligible(&state.validators, index, self.previous_epoch) {
+        if !is_eligible(&state.validators.chunk(index / CHUNK), index % CHUNK, self.previous_epoch) {
             return Some(delta);
         }
         let base_reward = self.get_base_reward(state, index)?;
@@ -140,7 +141,7 @@ impl<'a> AttestationDeltas<'a> {
 
     fn get_inactivity_penalty_delta(&self, state: &BeaconState, index: usize) -> Option<Delta> {
         let mut delta = Delta::default();
-        if !self.is_leak || !is_eligible(&state.validators, index, self.previous_epoch) {
+        if !self.is_leak || !is_eligible(&state.validators.chunk(index / CHUNK), index % CHUNK, self.previous_epoch) {
             return Some(delta);
         }
         let full_reward = self.get_base_reward(state, index)?.checked_mul(BASE_REWARDS_PER_EPOCH)?;

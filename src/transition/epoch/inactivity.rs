@@ -17,21 +17,19 @@ pub fn process_inactivity_updates(state: &mut BeaconState, ctx: &Context) -> Res
     let recovery = if is_in_inactivity_leak(state) { 0 } else { ctx.config.inactivity_score_recovery_rate };
     let (validators, participation) = (&state.validators, &state.previous_epoch_participation);
     let mut overflows = false;
-    state.inactivity_scores.update_each(|index, score| {
-        let participates = is_unslashed_participating(
-            validators,
-            index,
-            previous_epoch,
-            participation[index],
-            TIMELY_TARGET_FLAG_INDEX,
-        );
-        // Nothing to lower: most validators, most of the time.
-        if (participates && *score == 0) || !is_eligible(validators, index, previous_epoch) {
-            return *score;
-        }
-        let changed = if participates { Some(score - 1) } else { score.checked_add(ctx.config.inactivity_score_bias) };
-        overflows |= changed.is_none();
-        changed.unwrap_or(*score).saturating_sub(recovery)
+    state.inactivity_scores.update_chunks(|number, old, new| {
+        let (chunk, flags) = (validators.chunk(number), participation.items().slice(number));
+        new.extend(old.iter().zip(flags).enumerate().map(|(i, (score, flags))| {
+            let participates = is_unslashed_participating(&chunk, i, previous_epoch, *flags, TIMELY_TARGET_FLAG_INDEX);
+            // Nothing to lower: most validators, most of the time.
+            if (participates && *score == 0) || !is_eligible(&chunk, i, previous_epoch) {
+                return *score;
+            }
+            let bias = ctx.config.inactivity_score_bias;
+            let changed = if participates { Some(score - 1) } else { score.checked_add(bias) };
+            overflows |= changed.is_none();
+            changed.unwrap_or(*score).saturating_sub(recovery)
+        }));
     });
     if overflows { Err(TransitionError::Overflow("an inactivity score")) } else { Ok(()) }
 }

@@ -31,25 +31,39 @@ impl ParticipationTotals {
             && participation.iter().all(|flags| flags.len() == validators.len());
         ensure(complete, "epoch", "every validator must have a balance, flags and a score")?;
         let mut totals = ParticipationTotals { previous: [0; 3], current_target: 0 };
-        let flags = participation[0].iter().zip(participation[1].iter());
-        for (index, (previous, current)) in flags.enumerate() {
-            if (*previous == 0 && *current == 0) || validators.slashed(index) {
-                continue;
-            }
-            let balance = validators.effective_balance(index);
-            if *previous != 0 && validators.is_active(index, previous_epoch) {
-                for (flag_index, total) in totals.previous.iter_mut().enumerate() {
-                    add_if(has_flag(*previous, flag_index), total, balance)?;
-                }
-            }
-            if has_flag(*current, TIMELY_TARGET_FLAG_INDEX) && validators.is_active(index, current_epoch) {
-                add_if(true, &mut totals.current_target, balance)?;
-            }
+        let flags = participation[0].slices().zip(participation[1].slices());
+        for (chunk, (previous, current)) in validators.chunks().zip(flags) {
+            totals.add_chunk(&chunk, previous, current, [previous_epoch, current_epoch])?;
         }
         for total in totals.previous.iter_mut().chain([&mut totals.current_target]) {
             *total = EFFECTIVE_BALANCE_INCREMENT.max(*total);
         }
         Ok(totals)
+    }
+
+    /// Adds a chunk of validators with their flags of both epochs.
+    fn add_chunk(
+        &mut self,
+        chunk: &RegistryChunk,
+        previous: &[ParticipationFlags],
+        current: &[ParticipationFlags],
+        [previous_epoch, current_epoch]: [Epoch; 2],
+    ) -> Result<(), TransitionError> {
+        for (i, (previous, current)) in previous.iter().zip(current).enumerate() {
+            if (*previous == 0 && *current == 0) || chunk.slashed(i) {
+                continue;
+            }
+            let balance = chunk.effective_balance(i);
+            if *previous != 0 && chunk.is_active(i, previous_epoch) {
+                for (flag_index, total) in self.previous.iter_mut().enumerate() {
+                    add_if(has_flag(*previous, flag_index), total, balance)?;
+                }
+            }
+            if has_flag(*current, TIMELY_TARGET_FLAG_INDEX) && chunk.is_active(i, current_epoch) {
+                add_if(true, &mut self.current_target, balance)?;
+            }
+        }
+        Ok(())
     }
 }
 

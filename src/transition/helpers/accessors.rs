@@ -52,8 +52,13 @@ pub fn get_seed(state: &BeaconState, epoch: Epoch, domain_type: DomainType) -> H
 /// The indices of all validators active in `epoch`, ascending. A walk over the registry.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_active_validator_indices>
 pub fn get_active_validator_indices(state: &BeaconState, epoch: Epoch) -> Vec<u32> {
-    let validators = &state.validators;
-    (0..validators.len()).filter(|index| validators.is_active(*index, epoch)).map(|index| index as u32).collect()
+    let mut indices = Vec::with_capacity(state.validators.len());
+    for chunk in state.validators.chunks() {
+        let active = (0..chunk.len()).filter(|i| chunk.is_active(*i, epoch));
+        indices.extend(active.map(|i| (chunk.first() + i) as u32));
+    }
+    indices.shrink_to_fit();
+    indices
 }
 
 /// What messages of a kind are signed for in `epoch`. Where the specification leaves the epoch out, it means the state's.
@@ -74,10 +79,12 @@ pub fn get_total_active_balance(state: &mut BeaconState) -> Result<Gwei, Transit
     {
         return Ok(total);
     }
-    let validators = &state.validators;
-    let mut active = (0..validators.len()).filter(|index| validators.is_active(*index, epoch));
-    let sum = active
-        .try_fold(0, |sum, index| checked_sum(sum, validators.effective_balance(index), "the total active balance"))?;
+    let mut sum = 0;
+    for chunk in state.validators.chunks() {
+        let mut active = (0..chunk.len()).filter(|i| chunk.is_active(*i, epoch));
+        sum =
+            active.try_fold(sum, |sum, i| checked_sum(sum, chunk.effective_balance(i), "the total active balance"))?;
+    }
     let total = sum.max(EFFECTIVE_BALANCE_INCREMENT);
     state.caches.total_active_balance = Some((epoch, total));
     Ok(total)
