@@ -21,6 +21,7 @@ pub use report::Report;
 use super::cli::BenchArguments;
 use crate::{
     crypto::PubkeyCache,
+    metrics::peak_resident_bytes,
     transition::Context,
     types::{
         Config, ForkName, Hash256, SignedBeaconBlock, Slot,
@@ -102,6 +103,9 @@ fn measure(arguments: &BenchArguments) -> Result<Report, String> {
         if roots != KNOWN_ROOTS {
             return Err(format!("the roots are {roots:?} instead of {KNOWN_ROOTS:?}"));
         }
+    }
+    if let Some(peak) = peak_resident_bytes() {
+        recorder.add_size("resident_peak", "the process at its peak, the state's making included", peak);
     }
     Ok(recorder.finish(&state))
 }

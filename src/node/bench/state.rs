@@ -14,8 +14,6 @@ use crate::{
 /// # Errors
 /// When the bytes are no state.
 pub fn measure(recorder: &mut Recorder, bytes: Vec<u8>) -> Result<BeaconState, String> {
-    let bytes_len = bytes.len() as u64;
-    let resident_before = resident_bytes();
     let decode = || BeaconState::from_ssz_bytes(ForkName::Fulu, &bytes);
     let decoded = recorder.time(
         "ssz_decode",
@@ -44,12 +42,8 @@ pub fn measure(recorder: &mut Recorder, bytes: Vec<u8>) -> Result<BeaconState, S
     state.validators.index_of(state.validators.pubkey(0));
     let allocated = state.bytes_beside(&BeaconState::default());
     recorder.add_size("state", "a state with hashes, three shufflings and the index of keys", allocated as u64);
-    if let Some((before, after)) = resident_before.zip(resident_bytes()) {
-        recorder.add_size(
-            "state_resident",
-            "growth of resident memory by it, with what decoding left behind",
-            (after + bytes_len).saturating_sub(before),
-        );
+    if let Some(resident) = resident_bytes() {
+        recorder.add_size("resident", "the process then, with what the allocator keeps of earlier runs", resident);
     }
     Ok(state)
 }
