@@ -132,10 +132,15 @@ impl<T: Clone + PartialEq> Chunks<T> {
         self.chunks.len() - shared
     }
 
-    /// Bytes on the heap that keeping `self` beside `other` costs: the chunks that they do not share, and the pointers.
+    /// Bytes on the heap that keeping `self` beside `other` costs: the chunks that they do not share, and the pointers. Equal
+    /// neighbours that are one chunk count once.
     pub fn bytes_beside(&self, other: &Self) -> usize {
-        let is_shared = |at: usize, chunk| other.chunks.get(at).is_some_and(|theirs| Arc::ptr_eq(chunk, theirs));
-        let unshared = self.chunks.iter().enumerate().filter(|(at, chunk)| !is_shared(*at, chunk));
+        let is_counted = |at: usize, chunk| {
+            let theirs = other.chunks.get(at).into_iter();
+            let before = at.checked_sub(1).map(|before| &self.chunks[before]);
+            theirs.chain(before).any(|same| Arc::ptr_eq(chunk, same))
+        };
+        let unshared = self.chunks.iter().enumerate().filter(|(at, chunk)| !is_counted(*at, chunk));
         let bytes: usize = unshared.map(|(_, chunk)| CHUNK_HEAD + chunk.capacity() * size_of::<T>()).sum();
         bytes + self.chunks.capacity() * size_of::<Arc<Vec<T>>>()
     }

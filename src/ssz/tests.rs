@@ -135,3 +135,17 @@ fn a_short_source_is_an_error_and_costs_little() {
     let error = Column::<u64>::read_list(&mut [0u8; 16].as_slice(), None, 1).unwrap_err();
     assert!(matches!(error, ColumnError::TooLong { limit: 1 }), "{error}");
 }
+
+#[test]
+fn what_is_shared_costs_only_its_pointers() {
+    let mut column: Column<u64> = (0..10 * CHUNK as u64).collect();
+    column.list_root(1 << 40);
+    let alone = column.bytes_beside(&Column::default());
+    assert!(alone > 10 * CHUNK * 8, "{alone}");
+    let before = column.clone();
+    let pointers = column.bytes_beside(&before);
+    assert!(pointers < 1024, "{pointers}");
+    column.set(5, u64::MAX);
+    let one_chunk = column.bytes_beside(&before);
+    assert!((CHUNK * 8..2 * CHUNK * 8).contains(&(one_chunk - pointers)), "{one_chunk}");
+}

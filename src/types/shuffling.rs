@@ -49,6 +49,11 @@ impl Shuffling {
         self.joint_keys.get(self.nth(slot, index)? as usize)
     }
 
+    /// Bytes on the heap.
+    fn bytes(&self) -> usize {
+        self.shuffled.capacity() * size_of::<u32>() + size_of_val(&*self.joint_keys)
+    }
+
     /// Which committee of the epoch it is.
     fn nth(&self, slot: u64, index: u64) -> Option<u64> {
         let exists = slot / SLOTS_PER_EPOCH == self.epoch && index < self.committees_per_slot;
@@ -76,7 +81,7 @@ impl Caches {
     pub fn bytes_beside(&self, other: &Self) -> usize {
         let is_shared = |shuffling: &Arc<Shuffling>| other.shufflings.iter().any(|own| Arc::ptr_eq(own, shuffling));
         let unshared = self.shufflings.iter().filter(|shuffling| !is_shared(shuffling));
-        let shufflings: usize = unshared.map(|shuffling| shuffling.shuffled.capacity() * size_of::<u32>()).sum();
+        let shufflings: usize = unshared.map(|shuffling| shuffling.bytes()).sum();
         let members = match (&self.sync_committee_indices, &other.sync_committee_indices) {
             (Some((_, ours)), Some((_, theirs))) if Arc::ptr_eq(ours, theirs) => 0,
             (ours, _) => ours.as_ref().map_or(0, |(_, members)| size_of_val(&**members)),
