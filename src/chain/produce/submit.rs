@@ -45,16 +45,12 @@ impl Producer {
     pub async fn submit_sync_message(&self, message: SyncCommitteeMessage) -> Result<(), SubmitError> {
         self.check_now(message.slot)?;
         let state = self.state_for(compute_epoch_at_slot(message.slot)).await?;
-        let message = Arc::new(message);
-        let mut outcome = Err(SubmitError::Invalid("the validator is not a member of the sync committee"));
-        for subnet in 0..SYNC_COMMITTEE_SUBNET_COUNT as u64 {
-            match self.take(state.clone(), GossipMessage::SyncMessage(message.clone(), subnet)).await {
-                Ok(()) => outcome = Ok(()),
-                Err(SubmitError::Invalid(NOT_IN_SUBCOMMITTEE)) => {}
-                Err(error) => return Err(error),
-            }
+        let (shared, snapshot) = (self.chain.shared.clone(), self.chain.snapshot());
+        let verified = smol::unblock(move || verify_sync_message(&shared, &snapshot, &state, message)).await;
+        for verified in verified.map_err(|refusal| SubmitError::Invalid(refusal.reason))? {
+            self.pools.add(verified).await;
         }
-        outcome
+        Ok(())
     }
 
     /// Takes a sync committee contribution, and publishes it.
@@ -118,4 +114,35 @@ fn verify(
     let sets: Vec<_> = checked.claims.iter().map(|claim| claim.set.clone()).collect();
     let found = checked.accept(&seen, &verify_each(&sets))?;
     Ok(Verified { message, found })
+}
+
+/// As [`verify`], in each subcommittee that the validator is in: at least one. The signature is the same in all, and is
+/// verified once.
+fn verify_sync_message(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    state: &BeaconState,
+    message: SyncCommitteeMessage,
+) -> Result<Vec<Verified>, Refusal> {
+    let (seen, message) = (Seen::default(), Arc::new(message));
+    let view = View { seen: &seen, ..shared.view(snapshot, state) };
+    let mut verdicts = None;
+    let mut verified = Vec::new();
+    let mut refusal = None;
+    for subnet in 0..SYNC_COMMITTEE_SUBNET_COUNT as u64 {
+        let message = GossipMessage::SyncMessage(message.clone(), subnet);
+        match validate_gossip(&view, &message) {
+            Ok(checked) => {
+                let sets = || checked.claims.iter().map(|claim| claim.set.clone()).collect::<Vec<_>>();
+                let verdicts = verdicts.get_or_insert_with(|| verify_each(&sets()));
+                verified.push(Verified { message, found: checked.accept(&seen, verdicts)? });
+            }
+            Err(other) if other.reason == NOT_IN_SUBCOMMITTEE => refusal = Some(other),
+            Err(broken) => return Err(broken),
+        }
+    }
+    match refusal.filter(|_| verified.is_empty()) {
+        Some(refusal) => Err(Refusal { reason: "the validator is not a member of the sync committee", ..refusal }),
+        None => Ok(verified),
+    }
 }
