@@ -7,12 +7,13 @@
 use std::{
     collections::BTreeMap,
     io::{self, Read, Write},
-    sync::{Arc, OnceLock},
 };
 
 mod chunk;
+mod pubkey_index;
 
 pub use chunk::RegistryChunk;
+use pubkey_index::PubkeyIndex;
 use ssz::Encode;
 
 use super::{
@@ -341,47 +342,6 @@ impl Narrow {
             exit_epoch: narrow_epoch(v.exit_epoch)?,
             withdrawable_epoch: narrow_epoch(v.withdrawable_epoch)?,
         })
-    }
-}
-
-/// Finds a validator by its key: the indices of the first `sealed` records sorted by key (4 bytes each, made when first
-/// asked for, shared by every copy), and a map for those that came later.
-#[derive(Clone, Debug, Default)]
-struct PubkeyIndex {
-    sealed: usize,
-    sorted: Arc<OnceLock<Vec<u32>>>,
-    later: BTreeMap<BLSPubkey, usize>,
-}
-
-impl PubkeyIndex {
-    fn push(&mut self, pubkey: BLSPubkey, index: usize) {
-        self.later.entry(pubkey).or_insert(index);
-    }
-
-    /// Says that the first `len` records are there to stay; call it once, when a state is loaded.
-    fn seal(&mut self, len: usize) {
-        *self = PubkeyIndex { sealed: len, ..PubkeyIndex::default() };
-    }
-
-    fn bytes_beside(&self, other: &Self) -> usize {
-        let is_shared = Arc::ptr_eq(&self.sorted, &other.sorted);
-        let sorted = self.sorted.get().filter(|_| !is_shared).map_or(0, |sorted| sorted.capacity() * size_of::<u32>());
-        sorted + self.later.len() * size_of::<(BLSPubkey, usize)>()
-    }
-
-    fn find(&self, pubkeys: &Chunks<BLSPubkey>, pubkey: &BLSPubkey) -> Option<usize> {
-        let key = |index: &u32| pubkeys.get(*index as usize).expect("sealed records stay");
-        let sorted = self.sorted.get_or_init(|| {
-            let mut sorted: Vec<u32> = (0..self.sealed as u32).collect();
-            sorted.sort_by_key(|index| (key(index), *index));
-            sorted
-        });
-        // The first of equal keys, as the specification's `index` finds it.
-        let place = sorted.partition_point(|index| key(index) < pubkey);
-        match sorted.get(place) {
-            Some(index) if key(index) == pubkey => Some(*index as usize),
-            _ => self.later.get(pubkey).copied(),
-        }
     }
 }
 
