@@ -1,6 +1,6 @@
 //! Wiring, supervision, shutdown and the command line: the only room that knows all.
 
-mod bench;
+pub mod bench;
 mod bridge;
 mod cli;
 mod devnet;

@@ -7,7 +7,7 @@ mod block;
 mod report;
 mod state;
 mod stopwatch;
-mod synthetic;
+pub mod synthetic;
 mod verdict;
 mod votes;
 mod yardsticks;
@@ -29,6 +29,7 @@ use crate::{
     },
 };
 use report::Recorder;
+use synthetic::Contents;
 
 /// Times that a thing is measured; the best counts.
 const RUNS: usize = 5;
@@ -120,8 +121,9 @@ fn synthetic_subject(recorder: &Recorder, validators: u64) -> Result<Subject, St
     let failed = doing("the synthetic state");
     let mut state = synthetic::state(validators).map_err(&failed)?;
     state.hash_tree_root();
-    let block = synthetic::block(&state, true, &ctx).map_err(&failed)?;
-    let small_block = Some(synthetic::block(&state, false, &ctx).map_err(&failed)?);
+    let make = |contents| synthetic::block(&state, state.slot + 1, contents, &ctx).map(|(block, _)| block);
+    let block = make(&Contents::FULL).map_err(&failed)?;
+    let small_block = Some(make(&Contents::SMALL).map_err(&failed)?);
     Ok(Subject { state: state.to_ssz_bytes(), block, small_block, is_synthetic: true })
 }
 

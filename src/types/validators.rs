@@ -314,12 +314,17 @@ impl PartialEq for Validators {
 
 impl FromIterator<Validator> for Validators {
     fn from_iter<I: IntoIterator<Item = Validator>>(items: I) -> Self {
+        // A chunk at a time: one by one, each key would pass through the map of those that came later.
+        let mut items = items.into_iter();
         let mut validators = Validators::default();
-        for validator in items {
-            validators.push(validator);
+        loop {
+            let chunk: Vec<Validator> = items.by_ref().take(CHUNK).collect();
+            validators.push_chunk(&chunk);
+            if chunk.len() < CHUNK {
+                validators.index.seal(validators.len());
+                return validators;
+            }
         }
-        validators.index.seal(validators.len());
-        validators
     }
 }
 

@@ -2,17 +2,23 @@
 //!
 //! In the mainnet preset these are byte by byte what other clients were measured with, so that results can be laid side by
 //! side. Validator `i` has the secret key `i + 1`, so that the joint signature of many is one signature with their sum.
+//!
+//! [`state`] makes a registry in which everybody is active and alike, [`mainnet_state`] one like mainnet's, with those who have
+//! left, large balances and queues. [`block`] makes a block on either, and on the states after that.
 
 mod blocks;
+mod mainnet;
+mod queues;
 
 use ethereum_hashing::hash;
 
-pub use blocks::block;
+pub use blocks::{Contents, block};
+pub use mainnet::{MAINNET_RECORDS, mainnet_state};
 
 use crate::{
     crypto::{AggregatePublicKey, SecretKey},
     ssz::Column,
-    transition::{TransitionError, find_shuffling, initialize_proposer_lookahead},
+    transition::{TransitionError, find_shuffling, get_active_validator_indices, initialize_proposer_lookahead},
     types::{preset::*, *},
 };
 
@@ -40,18 +46,22 @@ pub fn state(validators: u64) -> Result<BeaconState, TransitionError> {
     let mut state = empty_state(validators);
     state.validators = keys(validators).zip(0..).map(|(pubkey, index)| validator(pubkey, index)).collect();
     state.balances = (0..validators).map(balance).collect();
-    let count = validators as usize;
-    state.previous_epoch_participation = Column::filled(FULL_PARTICIPATION, count);
-    state.inactivity_scores = Column::filled(0, count);
-    state.current_epoch_participation = participation_so_far(&state)?;
-    state.current_sync_committee = Hashed::new(sync_committee(&state, CURRENT_SYNC));
-    state.next_sync_committee = Hashed::new(sync_committee(&state, "next_sync"));
-    state.proposer_lookahead = initialize_proposer_lookahead(&state)?;
-    state.latest_block_header.proposer_index = state.proposer_lookahead[(SLOT % SLOTS_PER_EPOCH) as usize];
+    state.previous_epoch_participation = Column::filled(FULL_PARTICIPATION, validators as usize);
+    assign_duties(&mut state)?;
     Ok(state)
 }
 
-const CURRENT_SYNC: &str = "current_sync";
+/// What follows from the registry: who has voted so far, proposes, and is in the sync committees.
+fn assign_duties(state: &mut BeaconState) -> Result<(), TransitionError> {
+    state.inactivity_scores = Column::filled(0, state.validators.len());
+    state.current_epoch_participation = participation_so_far(state)?;
+    let active = get_active_validator_indices(state, EPOCH);
+    state.current_sync_committee = Hashed::new(sync_committee(state, &active, "current_sync"));
+    state.next_sync_committee = Hashed::new(sync_committee(state, &active, "next_sync"));
+    state.proposer_lookahead = initialize_proposer_lookahead(state)?;
+    state.latest_block_header.proposer_index = state.proposer_lookahead[(SLOT % SLOTS_PER_EPOCH) as usize];
+    Ok(())
+}
 
 /// All that does not depend on who the validators are.
 fn empty_state(validators: u64) -> BeaconState {
@@ -171,10 +181,10 @@ fn balance(index: u64) -> Gwei {
     MIN_ACTIVATION_BALANCE + number(random("balance", index)) % 50_000_000
 }
 
-/// Everybody has taken part but those whose slots' votes are still to come.
+/// Who took part in the epoch before has done so again, but for those whose slots' votes are still to come.
 fn participation_so_far(state: &BeaconState) -> Result<Column<ParticipationFlags>, TransitionError> {
     let shuffling = find_shuffling(state, EPOCH)?;
-    let mut participation = vec![FULL_PARTICIPATION; state.validators.len()];
+    let mut participation: Vec<_> = state.previous_epoch_participation.iter().copied().collect();
     for slot in SLOT + 1 - SLOTS_TO_ATTEST..compute_start_slot_at_epoch(EPOCH + 1) {
         for committee in 0..shuffling.committees_per_slot {
             let members = shuffling.committee(slot, committee).unwrap_or_default();
@@ -184,18 +194,14 @@ fn participation_so_far(state: &BeaconState) -> Result<Column<ParticipationFlags
     Ok(participation.into_iter().collect())
 }
 
-fn sync_committee(state: &BeaconState, tag: &str) -> SyncCommittee {
-    let members: Vec<u64> = sync_members(state, tag).collect();
+fn sync_committee(state: &BeaconState, active: &[u32], tag: &str) -> SyncCommittee {
+    let member = |place| u64::from(active[(number(random(tag, place)) % active.len() as u64) as usize]);
+    let members: Vec<u64> = (0..SYNC_COMMITTEE_SIZE as u64).map(member).collect();
     let pubkeys: Vec<_> = members.iter().map(|member| *state.validators.pubkey(*member as usize)).collect();
     SyncCommittee {
         pubkeys: pubkeys.try_into().expect("as many as a committee has"),
         aggregate_pubkey: joint_secret_key(members).public_key().to_compressed(),
     }
-}
-
-fn sync_members(state: &BeaconState, tag: &str) -> impl Iterator<Item = ValidatorIndex> {
-    let validators = state.validators.len() as u64;
-    (0..SYNC_COMMITTEE_SIZE as u64).map(move |place| number(random(tag, place)) % validators)
 }
 
 /// The keys of validators 0, 1, 2, ...: the generator, and the generator added again and again.

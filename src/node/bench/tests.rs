@@ -1,4 +1,13 @@
+use tree_hash::TreeHash as _;
+
 use super::*;
+use crate::{
+    transition::{Checks, get_active_validator_indices, state_transition},
+    types::{
+        Validator,
+        preset::{FAR_FUTURE_EPOCH, MAX_EFFECTIVE_BALANCE_ELECTRA},
+    },
+};
 
 fn arguments(validators: u64) -> BenchArguments {
     BenchArguments { json: true, quick: true, validators: Some(validators), state: None, block: None }
@@ -38,8 +47,6 @@ fn numbers_that_make_no_sense_are_refused() {
 #[cfg(not(any(feature = "minimal", feature = "gnosis")))]
 #[test]
 fn the_synthetic_bytes_are_those_that_others_measured() {
-    use tree_hash::TreeHash as _;
-
     let mut state = synthetic::state(640).unwrap();
     let expected = b256!("2dabb4063f2bef6268da3e86b15c50cdb4816d085b9900a4b8ce97a356304ab3");
     assert_eq!(state.hash_tree_root(), expected);
@@ -47,9 +54,62 @@ fn the_synthetic_bytes_are_those_that_others_measured() {
     let ctx = Context { config: &config, keys: &PubkeyCache::default() };
     let full = b256!("04a85f45090e073260cd0124fee45fa1e1afd43422a1ce4b6ace675d003b6e86");
     let small = b256!("c45c9c29adca5a2caacd09503e2f5d3287f2d8547b9cc070371ba34a7889d2e8");
-    for (is_full, expected) in [(true, full), (false, small)] {
-        let mut block = synthetic::block(&state, is_full, &ctx).unwrap().message;
+    for (contents, expected) in [(Contents::FULL, full), (Contents::SMALL, small)] {
+        let mut block = synthetic::block(&state, state.slot + 1, &contents, &ctx).unwrap().0.message;
         block.state_root = Hash256::ZERO;
         assert_eq!(block.tree_hash_root(), expected);
+    }
+}
+
+/// Mainnet's registry in small: what the proportions promise is there, and blocks on it are valid for a whole epoch.
+#[test]
+fn a_registry_like_mainnets_has_all_that_mainnet_has() {
+    let records = 8_000;
+    let state = synthetic::mainnet_state(records).unwrap();
+    let epoch = state.current_epoch();
+    let count = |test: &dyn Fn(&Validator) -> bool| state.validators.iter().filter(test).count();
+    let active = get_active_validator_indices(&state, epoch).len();
+    assert!((2_600..3_800).contains(&active), "{active} are active");
+    let withdrawn = state.validators.iter().zip(state.balances.iter());
+    let withdrawn = withdrawn.filter(|(v, balance)| v.withdrawable_epoch < epoch && **balance == 0).count();
+    assert!((4_000..5_300).contains(&withdrawn), "{withdrawn} have left with all that they had");
+    assert!(count(&|v| v.effective_balance == MAX_EFFECTIVE_BALANCE_ELECTRA) > 0);
+    assert!(count(&|v| v.exit_epoch > epoch && v.exit_epoch != FAR_FUTURE_EPOCH) > 0, "some are leaving");
+    assert!(count(&|v| v.activation_epoch > epoch) > 30, "some are to come");
+    assert!(count(&|v| v.slashed) > 0);
+    for (queue, at_least) in [
+        (state.pending_deposits.len(), 100),
+        (state.pending_consolidations.len(), 10),
+        (state.pending_partial_withdrawals.len(), 5),
+    ] {
+        assert!(queue >= at_least, "{queue} wait in a queue of {at_least}");
+    }
+    let voted = state.previous_epoch_participation.iter().filter(|flags| **flags != 0).count() as f64;
+    assert!((0.975..0.995).contains(&(voted / active as f64)), "{voted} of {active} voted");
+}
+
+#[test]
+fn blocks_on_any_shape_are_valid_across_an_epochs_end() {
+    let config = Config::default();
+    let ctx = Context { config: &config, keys: &PubkeyCache::default() };
+    for mut parent in [synthetic::state(256).unwrap(), synthetic::mainnet_state(2_000).unwrap()] {
+        parent.hash_tree_root();
+        let known = parent.validators.len();
+        for (contents, slots) in [(Contents::MAINNET, 1), (Contents::MISSING_COMMITTEE, 2), (Contents::SMALL, 40)] {
+            let (block, after) = synthetic::block(&parent, parent.slot + slots, &contents, &ctx).unwrap();
+            let votes =
+                block.message.body.attestations.iter().map(|a| a.aggregation_bits.num_set_bits()).sum::<usize>();
+            // So few have one committee in a slot of mainnet's preset: nobody votes when it is missing.
+            assert_eq!(votes > 0, contents.missing_committees == 0 || PRESET_BASE == "minimal");
+            let mut again = parent.clone();
+            state_transition(&mut again, &block, &ctx, Checks::ALL).unwrap();
+            assert_eq!(again.hash_tree_root(), block.message.state_root);
+            parent = after;
+        }
+        assert!(parent.validators.len() >= known);
+        let branch = Contents { branch: 1, ..Contents::SMALL };
+        let (slot, fork) = (parent.slot + 1, [Contents::SMALL, branch]);
+        let [ours, other] = fork.map(|contents| synthetic::block(&parent, slot, &contents, &ctx).unwrap().0);
+        assert_ne!(ours.message.tree_hash_root(), other.message.tree_hash_root(), "two blocks of one slot differ");
     }
 }
