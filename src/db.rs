@@ -5,12 +5,14 @@
 //! | `index/` | sled: where each block is, the canonical chain, small values; its lock guards the whole directory |
 //! | `blocks/<range>-<part>.seg` | blocks of [`SLOTS_PER_SEGMENT`] slots, appended as they come, deleted as a whole |
 //! | `states/<slot>-<root>.ssz_snappy` | a state each |
+//! | `differences/<range>-<part>.seg` | states as differences against one of `states/`, in pieces, deleted as a whole |
 //! | `fork_choice` | the latest snapshot of the fork-choice store |
 //! | `pubkeys` | decompressed keys, 96 bytes each by validator index; may be deleted (`crypto::PubkeyCache`) |
 //!
 //! Bulk data is synced before the index names it, so the index never names what is not there; what a crash left out of the
 //! index is found when the directory is opened. All calls block: from a task, use `smol::unblock`.
 
+mod difference;
 mod error;
 mod files;
 mod handles;
@@ -44,6 +46,7 @@ use crate::{
     metrics,
     types::{Config, Hash256, SignedBeaconBlock, Slot},
 };
+pub use difference::{Difference, DifferenceReader};
 pub use error::DbError;
 use index::Index;
 pub use open::{DbConfig, OpenReport, TornTail};
@@ -57,6 +60,7 @@ pub use state::StateReader;
 const INDEX_DIR: &str = "index";
 const BLOCKS_DIR: &str = "blocks";
 const STATES_DIR: &str = "states";
+const DIFFERENCES_DIR: &str = "differences";
 const SNAPSHOT_FILE: &str = "fork_choice";
 const PUBKEYS_FILE: &str = "pubkeys";
 
@@ -83,11 +87,12 @@ struct Inner {
     index: Index,
     blocks: Segments,
     states: StateFiles,
+    differences: Segments,
     /// Held by who changes blocks and their index entries.
     write: Mutex<()>,
     /// Whether a change of the index failed.
     index_failed: AtomicBool,
-    /// Held by who writes a state or a snapshot: one at a time, and blocks need not wait for it.
+    /// Held by who writes a state, a difference or a snapshot: one at a time, and blocks need not wait for it.
     write_state: Mutex<()>,
 }
 
@@ -118,6 +123,8 @@ pub struct DiskUsage {
     pub blocks: u64,
     /// State files.
     pub states: u64,
+    /// Segment files of states' differences.
+    pub differences: u64,
     /// The index.
     pub index: u64,
 }
@@ -125,7 +132,7 @@ pub struct DiskUsage {
 impl DiskUsage {
     /// All of it, but for the fork-choice snapshot.
     pub fn total(&self) -> u64 {
-        self.blocks + self.states + self.index
+        self.blocks + self.states + self.differences + self.index
     }
 }
 
@@ -308,12 +315,24 @@ impl Database {
         let usage = DiskUsage {
             blocks: self.inner.blocks.list().iter().map(|(_, len)| len).sum(),
             states: self.inner.states.size()?,
+            differences: self.inner.differences.list().iter().map(|(_, len)| len).sum(),
             index: self.inner.index.size_on_disk()?,
         };
-        for (part, bytes) in [("blocks", usage.blocks), ("states", usage.states), ("index", usage.index)] {
+        let parts = [
+            ("blocks", usage.blocks),
+            ("states", usage.states),
+            ("differences", usage.differences),
+            ("index", usage.index),
+        ];
+        for (part, bytes) in parts {
             metrics::set(&metrics::DB_BYTES, &[("part", part)], bytes as f64);
         }
         Ok(usage)
+    }
+
+    /// Bytes of memory that the index takes, at most. Bulk data takes none but while it is read or written.
+    pub fn memory_bytes(&self) -> Result<u64, DbError> {
+        self.inner.index.memory_bytes()
     }
 
     /// Where the decompressed keys are, a file that this room does not look into.

@@ -5,6 +5,7 @@
 
 mod chunks;
 mod column;
+pub mod difference;
 mod merkle;
 mod progressive;
 pub mod proof;

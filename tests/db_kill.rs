@@ -19,7 +19,7 @@ use std::{
 };
 
 use hornero::{
-    db::{Database, DbConfig},
+    db::{Database, DbConfig, Difference},
     types::{Config, ForkName, Hash256},
 };
 use rand::Rng;
@@ -66,7 +66,13 @@ fn state(n: u64) -> Vec<u8> {
     sample::noise(n, 100_000)
 }
 
-/// Stores groups of blocks, a state and a snapshot, over and over, and says what is durable.
+/// Of more than one piece, and spread over some files.
+fn difference(n: u64) -> (Difference, Vec<u8>) {
+    let described = Difference { root: root(n), slot: n * 16, anchor: root(0), state_root: root(n + 1) };
+    (described, sample::noise(n, 600_000))
+}
+
+/// Stores groups of blocks, a state, a difference and a snapshot, over and over, and says what is durable.
 fn write_until_killed(dir: String) {
     let first: u64 = env::var(FIRST).expect("told").parse().expect("a number");
     let (db, _) = Database::open(Path::new(&dir), &config()).expect("opens");
@@ -77,6 +83,9 @@ fn write_until_killed(dir: String) {
         if n % 4 == 0 {
             db.put_state(root(n), n, |out| out.write_all(&state(n))).expect("stored");
             say(&format!("durable state {n}"));
+            let (described, content) = difference(n);
+            db.put_difference(&described, |out| out.write_all(&content)).expect("stored");
+            say(&format!("durable difference {n}"));
             db.put_snapshot(&state(n)).expect("stored");
             say(&format!("durable snapshot {n}"));
         }
@@ -88,6 +97,7 @@ fn write_until_killed(dir: String) {
 struct Said {
     blocks: Vec<u64>,
     states: Vec<u64>,
+    differences: Vec<u64>,
     snapshot: Option<u64>,
 }
 
@@ -100,6 +110,7 @@ impl Said {
         match kind {
             "block" => self.blocks.push(n),
             "state" => self.states.push(n),
+            "difference" => self.differences.push(n),
             _ => self.snapshot = Some(n),
         }
     }
@@ -112,6 +123,18 @@ impl Said {
             let mut bytes = Vec::new();
             db.state_reader(root(*n)).expect("whole").expect("there").read_to_end(&mut bytes).expect("whole");
             assert_eq!(bytes, state(*n), "state {n}");
+        }
+        for n in &self.differences {
+            let (described, content) = difference(*n);
+            let (found, mut reader) = db.difference(root(*n)).expect("whole").expect("there");
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).expect("whole");
+            assert_eq!((found, bytes), (described, content), "difference {n}");
+        }
+        // What was begun and not said is whole too, or not there.
+        for (found, _) in db.differences().expect("listed") {
+            let (_, mut reader) = db.difference(found.root).expect("whole").expect("there");
+            std::io::copy(&mut reader, &mut std::io::sink()).expect("whole");
         }
         if let Some(n) = self.snapshot {
             let found = db.snapshot().expect("whole").expect("there");
@@ -152,11 +175,14 @@ fn what_was_durable_survives_kill_9() {
         let whole = rest.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         String::from_utf8_lossy(&rest[..whole]).lines().for_each(|line| said.note(line));
         let (db, report) = Database::open(dir.path(), &config()).expect("opens after a kill");
-        assert_eq!((report.lost_blocks, report.damaged.len()), (0, 0), "{report:?}");
+        assert_eq!((report.lost_blocks, report.lost_differences, report.damaged.len()), (0, 0, 0), "{report:?}");
         said.check(&db);
         db.close().expect("closed");
     }
-    assert!(said.blocks.len() >= ROUNDS && !said.states.is_empty(), "the writers wrote something");
+    assert!(
+        said.blocks.len() >= ROUNDS && !said.states.is_empty() && !said.differences.is_empty(),
+        "the writers wrote something"
+    );
 }
 
 #[test]

@@ -13,7 +13,9 @@ use tracing::info;
 
 use super::{
     error::DbError,
-    schema::{BlockEntry, SegmentId, first_slot_of, range_of, root_from, slot_root, slot_root_key, u64_at},
+    schema::{
+        BlockEntry, DifferenceEntry, SegmentId, first_slot_of, range_of, root_from, slot_root, slot_root_key, u64_at,
+    },
 };
 use crate::types::{Hash256, Slot};
 
@@ -37,6 +39,8 @@ pub(super) struct Index {
     canonical: Tree,
     /// State root to slot.
     states: Tree,
+    /// State root to [`DifferenceEntry`].
+    differences: Tree,
     /// Segment file to the length up to which the index knows it. Written after what it vouches for is durable.
     marks: Tree,
     /// Name to value.
@@ -71,6 +75,7 @@ impl Index {
             slots: db.open_tree("slots")?,
             canonical: db.open_tree("canonical")?,
             states: db.open_tree("states")?,
+            differences: db.open_tree("differences")?,
             marks: db.open_tree("marks")?,
             meta: db.open_tree("meta")?,
             db,
@@ -82,6 +87,11 @@ impl Index {
     pub(super) fn flush(&self) -> Result<(), DbError> {
         self.db.flush()?;
         Ok(())
+    }
+
+    /// Bytes of memory at most: sled does not tell what its cache holds, but holds no more than it may or has.
+    pub(super) fn memory_bytes(&self) -> Result<u64, DbError> {
+        Ok(CACHE_BYTES.min(self.size_on_disk()?))
     }
 
     pub(super) fn size_on_disk(&self) -> Result<u64, DbError> {
@@ -262,13 +272,39 @@ impl Index {
         Ok(found)
     }
 
+    // Differences of states.
+
+    /// Adds a difference; durable after [`Index::flush`].
+    pub(super) fn put_difference(&self, entry: &DifferenceEntry) -> Result<(), DbError> {
+        let value = entry.encode();
+        check_len(&value)?;
+        self.differences.insert(entry.difference.root.as_slice(), value)?;
+        Ok(())
+    }
+
+    pub(super) fn difference(&self, root: &Hash256) -> Result<Option<DifferenceEntry>, DbError> {
+        Ok(self.differences.get(root.as_slice())?.and_then(|v| DifferenceEntry::decode(*root, &v)))
+    }
+
+    pub(super) fn remove_difference(&self, root: &Hash256) -> Result<(), DbError> {
+        self.differences.remove(root.as_slice())?;
+        Ok(())
+    }
+
+    /// All differences, in no order.
+    pub(super) fn differences(&self) -> Result<Vec<DifferenceEntry>, DbError> {
+        let mut found = Vec::new();
+        for item in self.differences.iter() {
+            let (key, value) = item?;
+            found.extend(root_from(&key).and_then(|root| DifferenceEntry::decode(root, &value)));
+        }
+        Ok(found)
+    }
+
     // Small values.
 
     pub(super) fn put_meta(&self, name: &str, value: &[u8]) -> Result<(), DbError> {
-        if value.len() > MAX_VALUE_BYTES {
-            let (len, max) = (value.len() as u64, MAX_VALUE_BYTES as u64);
-            return Err(DbError::TooLarge { what: "a value for the index", len, max });
-        }
+        check_len(value)?;
         self.meta.insert(name, value)?;
         Ok(())
     }
@@ -276,6 +312,11 @@ impl Index {
     pub(super) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, DbError> {
         Ok(self.meta.get(name)?.map(|v| v.to_vec()))
     }
+}
+
+fn check_len(value: &[u8]) -> Result<(), DbError> {
+    let (len, max) = (value.len() as u64, MAX_VALUE_BYTES as u64);
+    if len > max { Err(DbError::TooLarge { what: "a value for the index", len, max }) } else { Ok(()) }
 }
 
 /// sled has no variant for it.

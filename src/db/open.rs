@@ -5,7 +5,7 @@ use std::{fs, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use tracing::{info, warn};
 
 use super::{
-    BLOCKS_DIR, Database, INDEX_DIR, Inner, META_NETWORK, META_SCHEMA, STATES_DIR,
+    BLOCKS_DIR, DIFFERENCES_DIR, Database, INDEX_DIR, Inner, META_NETWORK, META_SCHEMA, STATES_DIR,
     error::{Context, DbError},
     files,
     index::Index,
@@ -69,6 +69,8 @@ pub struct OpenReport {
     pub lost_blocks: u64,
     /// States that a crash had left out of the index, and that are in it again.
     pub reindexed_states: u64,
+    /// Differences of states that the index named and the files do not have.
+    pub lost_differences: u64,
 }
 
 impl Database {
@@ -86,6 +88,7 @@ impl Database {
             index,
             blocks: Segments::open(&path.join(BLOCKS_DIR), Kind::Block)?,
             states: StateFiles::open(&path.join(STATES_DIR))?,
+            differences: Segments::open(&path.join(DIFFERENCES_DIR), Kind::Difference)?,
             write: Default::default(),
             index_failed: Default::default(),
             write_state: Default::default(),
@@ -96,6 +99,7 @@ impl Database {
         }
         inner.forget_missing_segments(&mut report)?;
         inner.find_states(&mut report)?;
+        report.lost_differences = inner.check_differences()?;
         inner.index.flush()?;
         report.log();
         Ok((Database { inner: Arc::new(inner) }, report))
@@ -228,6 +232,7 @@ impl OpenReport {
             && self.reindexed_blocks == 0
             && self.lost_blocks == 0
             && self.reindexed_states == 0
+            && self.lost_differences == 0
     }
 
     fn log(&self) {
@@ -239,6 +244,9 @@ impl OpenReport {
         }
         if self.lost_blocks > 0 {
             warn!("{} blocks are no longer in their files; they will be fetched again if needed", self.lost_blocks);
+        }
+        if self.lost_differences > 0 {
+            warn!("{} stored states are no longer in their files; more blocks are replayed", self.lost_differences);
         }
         if self.reindexed_blocks + self.reindexed_states > 0 {
             info!(

@@ -32,6 +32,14 @@ const SNAPPY: u8 = 1;
 pub(super) enum Kind {
     /// A `SignedBeaconBlock` in SSZ.
     Block = 1,
+    /// A piece of a state's difference.
+    Difference = 2,
+}
+
+impl Kind {
+    fn from_byte(byte: u8) -> Option<Kind> {
+        [Kind::Block, Kind::Difference].into_iter().find(|kind| *kind as u8 == byte)
+    }
 }
 
 /// A record's header.
@@ -55,7 +63,7 @@ impl Header {
             return None;
         }
         let header = Header {
-            kind: (bytes[4] == Kind::Block as u8).then_some(Kind::Block)?,
+            kind: Kind::from_byte(bytes[4])?,
             codec: bytes[5],
             slot: u64::from(u32_at(8)) | u64::from(u32_at(12)) << 32,
             root: Hash256::from_slice(&bytes[16..48]),

@@ -1,8 +1,10 @@
 //! Keys and values of the index. Keys are big-endian, so that sled keeps them in the order of their numbers.
 
+use super::difference::Difference;
 use crate::types::{Hash256, Slot, preset::PRESET_BASE};
 
-/// Version of the layout on disk. A directory with another one is refused.
+/// Version of the layout on disk. A directory with another one is refused. Differences of states came later and need no
+/// other version: a directory without them is one that has none, and who does not know them replays from a whole state.
 pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// Slots in one range, the unit in which old blocks are deleted. On mainnet a block takes some 60 to 100 KB, so a range is
@@ -90,6 +92,38 @@ impl BlockEntry {
             slot: u64_at(value, 24)?,
             parent_root: Hash256::from_slice(&value[32..]),
         })
+    }
+}
+
+/// What the index knows of a state's difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DifferenceEntry {
+    pub difference: Difference,
+    pub pieces: Vec<Location>,
+}
+
+impl DifferenceEntry {
+    /// Without the root, which is its key.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let Difference { root: _, slot, anchor, state_root } = &self.difference;
+        let mut value = [&slot.to_be_bytes()[..], anchor.as_slice(), state_root.as_slice()].concat();
+        for piece in &self.pieces {
+            value.extend_from_slice(&piece.segment.key());
+            value.extend_from_slice(&piece.offset.to_be_bytes());
+            value.extend_from_slice(&piece.stored_len.to_be_bytes());
+        }
+        value
+    }
+
+    pub(super) fn decode(root: Hash256, value: &[u8]) -> Option<DifferenceEntry> {
+        let slot = u64_at(value, 0)?;
+        let (anchor, state_root) = (root_from(value.get(8..40)?)?, root_from(value.get(40..72)?)?);
+        let place = |place: &[u8]| {
+            let segment = SegmentId::from_key(place.get(..12)?)?;
+            Some(Location { segment, offset: u64_at(place, 12)?, stored_len: u32_at(place, 20)? })
+        };
+        let pieces = value[72..].chunks(24).map(place).collect::<Option<_>>()?;
+        Some(DifferenceEntry { difference: Difference { root, slot, anchor, state_root }, pieces })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod damage;
+mod differences;
 mod model;
 mod states;
 

@@ -117,6 +117,19 @@ impl<T: Clone + PartialEq> Chunks<T> {
         &self.chunks[index]
     }
 
+    /// The chunk with number `index`, if there is one.
+    pub fn chunk(&self, index: usize) -> Option<&[T]> {
+        self.chunks.get(index).map(|chunk| chunk.as_slice())
+    }
+
+    /// Whether both have the same items in the chunk with number `index`. Costs nothing where they share it.
+    pub fn is_same_chunk(&self, other: &Self, index: usize) -> bool {
+        match (self.chunks.get(index), other.chunks.get(index)) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
+            _ => false,
+        }
+    }
+
     /// Puts other items in the place of the chunk with number `index`, as many as it has.
     ///
     /// # Panics

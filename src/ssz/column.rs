@@ -163,15 +163,22 @@ impl<T: Element> Column<T> {
             new.clear();
             new.reserve_exact(old.len());
             f(number, old, &mut new);
-            if new == old {
-                continue;
+            if new != old {
+                self.replace_chunk(number, std::mem::take(&mut new));
             }
-            let leaves = old.chunks(T::PER_LEAF).zip(new.chunks(T::PER_LEAF));
-            for (leaf, _) in leaves.enumerate().filter(|(_, (old, new))| old != new) {
-                self.tree.mark(number * CHUNK / T::PER_LEAF + leaf);
-            }
-            self.items.replace_chunk(number, std::mem::take(&mut new));
         }
+    }
+
+    /// Puts other items in the place of the chunk with this number, as many as it has.
+    ///
+    /// # Panics
+    /// When there is no such chunk, or its length is another.
+    pub fn replace_chunk(&mut self, number: usize, new: Vec<T>) {
+        let leaves = self.items.slice(number).chunks(T::PER_LEAF).zip(new.chunks(T::PER_LEAF));
+        for (leaf, _) in leaves.enumerate().filter(|(_, (old, new))| old != new) {
+            self.tree.mark(number * CHUNK / T::PER_LEAF + leaf);
+        }
+        self.items.replace_chunk(number, new);
     }
 
     /// The root as an SSZ vector.

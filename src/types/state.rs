@@ -4,6 +4,7 @@
 //! shares its columns with the original until one of them writes.
 
 mod codec;
+mod difference;
 mod fields;
 mod hashed;
 mod size;

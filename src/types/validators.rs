@@ -10,6 +10,7 @@ use std::{
 };
 
 mod chunk;
+mod difference;
 mod pubkey_index;
 
 pub use chunk::RegistryChunk;

@@ -44,7 +44,7 @@ pub enum StateError {
 }
 
 impl StateError {
-    fn field(field: Field, reason: impl ToString) -> Self {
+    pub(super) fn field(field: Field, reason: impl ToString) -> Self {
         StateError::Field { field, reason: reason.to_string() }
     }
 }
@@ -142,7 +142,7 @@ impl BeaconState {
         Ok(())
     }
 
-    fn decode_small(&mut self, field: Field, bytes: &[u8]) -> Result<(), ssz::DecodeError> {
+    pub(super) fn decode_small(&mut self, field: Field, bytes: &[u8]) -> Result<(), ssz::DecodeError> {
         match field {
             Field::GenesisTime => self.genesis_time = u64::from_ssz_bytes(bytes)?,
             Field::GenesisValidatorsRoot => self.genesis_validators_root = Hash256::from_ssz_bytes(bytes)?,
@@ -258,7 +258,7 @@ impl BeaconState {
         }
     }
 
-    fn write_field(&self, field: Field, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write_field(&self, field: Field, out: &mut impl Write) -> io::Result<()> {
         match field {
             Field::GenesisTime => put(&self.genesis_time, out),
             Field::GenesisValidatorsRoot => put(&self.genesis_validators_root, out),
@@ -384,7 +384,7 @@ impl BeaconState {
 }
 
 /// Bytes of a field of fixed length; `None` for one of variable length.
-fn fixed_len_of(field: Field) -> Option<usize> {
+pub(super) fn fixed_len_of(field: Field) -> Option<usize> {
     let columns = |items: usize, item: usize| Some(items * item);
     match field {
         Field::BlockRoots | Field::StateRoots => columns(SLOTS_PER_HISTORICAL_ROOT, Hash256::SSZ_LEN),
@@ -448,7 +448,7 @@ fn list<T: Element>(
     Column::read_list(source, bytes, limit).map_err(|error| column_error(field, error))
 }
 
-fn column_error(field: Field, error: ColumnError) -> StateError {
+pub(super) fn column_error(field: Field, error: ColumnError) -> StateError {
     match error {
         ColumnError::Io(source) => StateError::Io { field, source },
         other => StateError::field(field, other),
