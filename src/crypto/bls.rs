@@ -62,8 +62,8 @@ impl fmt::Debug for SecretKey {
 
 /// A public key that was checked, as an affine point of 96 bytes: ready to be added.
 ///
-/// It may be the sum of keys, and only then the point at infinity; nothing verifies against that.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// It may be the sum of keys, and only then (or by default) the point at infinity; nothing verifies against that.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct PublicKey(pub(super) min_pk::PublicKey);
 
 impl PublicKey {

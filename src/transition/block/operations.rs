@@ -25,6 +25,9 @@ pub fn process_operations(
     for slashing in &body.attester_slashings {
         process_attester_slashing(state, slashing, ctx, signatures)?;
     }
+    if signatures.is_on() {
+        find_attesters_keys(state, &body.attestations, ctx)?;
+    }
     for attestation in &body.attestations {
         process_attestation(state, attestation, ctx, signatures)?;
     }

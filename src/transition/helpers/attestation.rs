@@ -125,6 +125,16 @@ pub fn get_public_key(state: &BeaconState, index: ValidatorIndex, ctx: &Context)
     ctx.keys.get(index, pubkey).map_err(|error| TransitionError::Key { index, error })
 }
 
+/// The decompressed keys of many validators, in their order. Quicker than one after the other for more than a handful, and
+/// keeps none of them.
+pub fn get_public_keys(state: &BeaconState, indices: &[u32], ctx: &Context) -> Result<Vec<PublicKey>, TransitionError> {
+    if let Some(unknown) = indices.iter().find(|index| **index as usize >= state.validators.len()) {
+        return Err(TransitionError::UnknownValidator((*unknown).into()));
+    }
+    let keys = ctx.keys.get_many(indices, |index| state.validators.pubkey(index as usize));
+    keys.map_err(|(index, error)| TransitionError::Key { index: index.into(), error })
+}
+
 /// The participation flags, as bits, that a vote earns its attesters when it is included after `inclusion_delay` slots. The
 /// specification returns a list of their indices.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#get_attestation_participation_flag_indices>

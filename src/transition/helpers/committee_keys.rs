@@ -2,12 +2,16 @@
 
 use std::sync::OnceLock;
 
-use super::{committee_of, committees_of, get_public_key};
+use super::{committee_of, committees_of, get_public_key, get_public_keys, get_shuffling};
 use crate::{
     crypto::{AggregatePublicKey, PublicKey},
     transition::{Context, TransitionError},
     types::*,
 };
+
+/// Members whose keys are read together: 12 MiB of keys, as many as the committees of four slots of mainnet have. Each time,
+/// most of the file is read.
+const MEMBERS_AT_ONCE: usize = 1 << 17;
 
 /// The sum of the attesters' keys: of each committee either its joint key without the absent members' keys, or the keys of
 /// those present where they are no more. `fork` is that of the block or message that brought the vote, `shuffling` that of
@@ -75,15 +79,85 @@ pub fn get_committee_key(
     index: CommitteeIndex,
     ctx: &Context,
 ) -> Result<PublicKey, TransitionError> {
-    let kept = shuffling.joint_key(slot, index);
-    let known = kept.and_then(OnceLock::get);
-    if let Some(key) = known.and_then(|bytes| PublicKey::from_trusted_uncompressed(bytes).ok()) {
-        return Ok(key);
+    let known = || shuffling.joint_key(slot, index).and_then(OnceLock::get);
+    if known().is_none() {
+        find_committee_keys(state, shuffling, &[(slot, index)], ctx)?;
     }
-    let key = sum_of_keys(state, committee_of(shuffling, slot, index)?, ctx)?.to_public_key();
-    // Another thread may have been quicker, with the same key.
-    let _ = kept.map(|kept| kept.set(key.to_uncompressed()));
-    Ok(key)
+    let key = known().and_then(|bytes| PublicKey::from_trusted_uncompressed(bytes).ok());
+    key.map_or_else(|| committee_of(shuffling, slot, index).and(Err(no_joint_key())), Ok)
+}
+
+fn no_joint_key() -> TransitionError {
+    TransitionError::Invalid { operation: "committee", rule: "the sum of its members' keys must be a point" }
+}
+
+/// Computes the joint keys of these committees, but for those that are known; what is no committee is passed over. The
+/// registry's keys are read in one pass for as many committees as have 131,072 members together.
+///
+/// # Errors
+/// When a member is not in the registry, or its key is none.
+pub fn find_committee_keys(
+    state: &BeaconState,
+    shuffling: &Shuffling,
+    committees: &[(Slot, CommitteeIndex)],
+    ctx: &Context,
+) -> Result<(), TransitionError> {
+    let is_unknown = |(slot, index): &&(Slot, CommitteeIndex)| {
+        shuffling.joint_key(*slot, *index).is_some_and(|kept| kept.get().is_none())
+    };
+    let mut unknown = committees.iter().filter(is_unknown).peekable();
+    let mut members: Vec<u32> = Vec::new();
+    while unknown.peek().is_some() {
+        let (mut some, mut ends) = (Vec::new(), Vec::new());
+        members.clear();
+        while let Some((slot, index)) = unknown.next_if(|_| members.len() < MEMBERS_AT_ONCE) {
+            members.extend(committee_of(shuffling, *slot, *index)?);
+            some.extend(shuffling.joint_key(*slot, *index));
+            ends.push(members.len());
+        }
+        let keys = get_public_keys(state, &members, ctx)?;
+        let mut start = 0;
+        for (kept, end) in some.into_iter().zip(ends) {
+            let sum = AggregatePublicKey::from_keys(&keys[start..end]);
+            // Another thread may have been quicker, with the same key.
+            let _ = kept.set(sum.to_public_key().to_uncompressed());
+            start = end;
+        }
+    }
+    Ok(())
+}
+
+/// Computes the joint keys that these votes' signatures are verified with, but for those that are known: for all votes in one
+/// pass over the registry's keys. A committee of whose members few voted is left to [`get_attesters_key`].
+///
+/// # Errors
+/// As [`find_committee_keys`]. A vote that is not valid is passed over: whoever processes it says what is wrong.
+pub fn find_attesters_keys(
+    state: &mut BeaconState,
+    attestations: &[Attestation],
+    ctx: &Context,
+) -> Result<(), TransitionError> {
+    let fork = state.fork_name;
+    let mut epochs = vec![state.previous_epoch(), state.current_epoch()];
+    epochs.dedup();
+    for epoch in epochs {
+        let of_most = |vote: &&Attestation| {
+            let bits = &vote.aggregation_bits;
+            compute_epoch_at_slot(vote.data.slot) == epoch && 2 * bits.num_set_bits() > bits.len()
+        };
+        let in_slot = |vote: &Attestation| {
+            let slot = vote.data.slot;
+            committees_of(fork, vote).into_iter().map(move |index| (slot, index))
+        };
+        let mut committees: Vec<_> = attestations.iter().filter(of_most).flat_map(in_slot).collect();
+        committees.sort_unstable();
+        committees.dedup();
+        if !committees.is_empty() {
+            let shuffling = get_shuffling(state, epoch)?;
+            find_committee_keys(state, &shuffling, &committees, ctx)?;
+        }
+    }
+    Ok(())
 }
 
 fn sum_of_keys(state: &BeaconState, members: &[u32], ctx: &Context) -> Result<AggregatePublicKey, TransitionError> {
@@ -197,6 +271,58 @@ mod tests {
         assert!(key(&state, &other_epoch).is_err());
         let unknown = attestation(fork, &shuffling, slot + 1, &[1], &[true]);
         assert!(key(&BeaconState::default(), &unknown).is_err(), "its members are not in that registry");
+    }
+
+    #[test]
+    fn the_keys_of_many_votes_are_found_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (config, keys) = (Config::default(), PubkeyCache::open(&dir.path().join("keys")).unwrap());
+        let ctx = Context { config: &config, keys: &keys };
+        let slot = EPOCH * SLOTS_PER_EPOCH + 3;
+        let mut state = BeaconState { slot, ..state(300) };
+        state.fork_name = ForkName::Electra;
+        let of = |epoch| {
+            let members = (0..300).rev().collect();
+            Shuffling::new(epoch, Hash256::ZERO, members, COMMITTEES_PER_SLOT)
+        };
+        let (now, before) = (std::sync::Arc::new(of(EPOCH)), std::sync::Arc::new(of(EPOCH - 1)));
+        state.caches.remember(now.clone());
+        state.caches.remember(before.clone());
+        let vote = |slot, shuffling, indices: &[u64], present: &[bool]| {
+            attestation(ForkName::Electra, shuffling, slot, indices, present)
+        };
+        let mut not_there = vote(slot - 3, &now, &[1], &[true]);
+        not_there.committee_bits.set(COMMITTEES_PER_SLOT as usize, true).unwrap();
+        let mut other_epoch = vote(slot - 3, &now, &[1], &[true]);
+        other_epoch.data.slot = 0;
+        let votes = [
+            vote(slot - 1, &now, &[0, 2], &[true, true, false]),
+            vote(slot - 1, &now, &[2], &[true]),
+            vote(slot - 2, &now, &[0, 1], &[true, false, false]),
+            vote(slot - 4, &before, &[1], &[true]),
+            not_there,
+            other_epoch,
+        ];
+        find_attesters_keys(&mut state, &votes, &ctx).unwrap();
+        let known = |shuffling: &Shuffling, slot| {
+            (0..COMMITTEES_PER_SLOT)
+                .filter(|i| shuffling.joint_key(slot, *i).unwrap().get().is_some())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(known(&now, slot - 1), [0, 2]);
+        assert!(known(&now, slot - 2).is_empty(), "most are absent");
+        assert_eq!(known(&now, slot - 3), [1]);
+        assert_eq!(known(&before, slot - 4), [1]);
+        for (shuffling, slot, index) in [(&now, slot - 1, 0), (&now, slot - 1, 2), (&before, slot - 4, 1)] {
+            let members = shuffling.committee(slot, index).unwrap();
+            let keys = get_public_keys(&state, members, &ctx).unwrap();
+            let key = get_committee_key(&BeaconState::default(), shuffling, slot, index, &ctx);
+            assert_eq!(key, Ok(AggregatePublicKey::from_keys(&keys).to_public_key()));
+        }
+        let everywhere: Vec<_> = (0..SLOTS_PER_EPOCH).map(|i| (EPOCH * SLOTS_PER_EPOCH + i, 1)).collect();
+        assert!(find_committee_keys(&BeaconState::default(), &now, &everywhere, &ctx).is_err(), "nobody is registered");
+        find_committee_keys(&state, &now, &everywhere, &ctx).unwrap();
+        assert!(everywhere.iter().all(|(slot, _)| known(&now, *slot).contains(&1)));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Sealed {
         let [.., a, b, c, d, e, f, g, h] = pubkey.0;
         let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let buckets = self.starts.len() as u128 - 1;
-        (u128::from(low.wrapping_mul(self.multiplier)) * buckets >> 64) as usize
+        ((u128::from(low.wrapping_mul(self.multiplier)) * buckets) >> 64) as usize
     }
 
     /// The records that may have this key.
