@@ -43,6 +43,7 @@ mod snapshot;
 mod start;
 mod states;
 mod store_task;
+mod stored;
 // The recorded chain is of the minimal preset.
 #[cfg(all(test, feature = "minimal"))]
 mod tests;
@@ -82,6 +83,7 @@ use range_sync::SyncMessage;
 pub use recent::{RecentMap, RecentSet};
 pub use snapshot::{BlockInfo, KnownBlocks, Snapshot};
 pub use start::start;
+use states::Entry;
 use store_task::StoreMessage;
 pub use store_task::Vote;
 
@@ -132,6 +134,8 @@ pub(crate) struct Shared {
     pub earliest_slot: AtomicU64,
     /// One for each block task that may run.
     pub block_permits: Arc<Semaphore>,
+    /// The whole state on disk that differences are written against. Those that were read from disk share most of it.
+    pub anchor: ArcSwap<Entry>,
     /// One state is rebuilt at a time.
     pub rebuilding: Semaphore,
     pub network: Sender<NetworkCommand>,

@@ -84,14 +84,28 @@ pub const ANSWER_TIMEOUT_MS: u64 = 15_000;
 pub const ANSWERS_AT_ONCE: usize = 4;
 /// Those who may listen to events at once.
 pub const MAX_SUBSCRIBERS: usize = 64;
-/// Replayed blocks in one rebuild of a state: the longest way from a stored state, which is written every
-/// [`STATE_EVERY_EPOCHS`] epochs, in weeks without finality.
-pub const MAX_REPLAY: usize = 1 << 16;
-/// States written to disk are this many finalized epochs apart, because each is some 150 MB at mainnet's size, and a
-/// memory card does not live long. Small states are written at each finality.
-pub const STATE_EVERY_EPOCHS: u64 = 32;
-/// States up to this many bytes are written at each finality.
-pub const SMALL_STATE: usize = 4 << 20;
+/// Boundary states are written this many epochs apart, as differences: a state in between, or a start after a power cut, costs
+/// the replay of 128 blocks or a few more. At a million validators a difference takes some 2.5 MB, so 140 MB a day; blocks
+/// take four times that.
+pub const DIFFERENCE_EVERY_EPOCHS: u64 = 4;
+/// A finalized state is written whole when the last one is so old, four days and a half: then the states in memory share ever
+/// less with it. 150 MB at a million validators, 35 MB a day.
+pub const ANCHOR_EVERY_EPOCHS: u64 = 1024;
+/// Or when a difference is larger than this part of it: then differences have come to cost more than a new whole state.
+pub const LARGE_DIFFERENCE: u64 = 8;
+/// But not sooner: seven hours, so that not even a chain that changes all its balances writes more than 0.5 GB a day.
+pub const ANCHOR_AT_LEAST_EPOCHS: u64 = 64;
+/// A state that can't be a difference, because it is of another fork, is written whole when its branch has none on disk for
+/// so long: finality did not bring a better one.
+pub const WHOLE_AFTER_EPOCHS: u64 = 16;
+/// Differences kept for what is not finalized: 34 days of them, 6 GB at a million validators. After that the oldest go, and
+/// what lies between them and the finalized block can't be rebuilt any more.
+pub const MAX_DIFFERENCES: usize = 1920;
+/// Replayed blocks in one rebuild of a state at most: two days without any state on disk, though they are
+/// [`DIFFERENCE_EVERY_EPOCHS`] epochs apart. Who asks for a state beyond is refused.
+pub const MAX_REPLAY: usize = 1 << 14;
+/// Blocks replayed in one go: half a second on a small board, after which others may have the thread.
+pub const REPLAY_SLICE: usize = 8;
 
 /// How many messages each queue holds. A test runs the chain with all of them 1.
 #[derive(Clone, Copy, Debug)]

@@ -48,7 +48,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         }
         Start::Resume => from_database(&setup.db, &setup.config, &keys, setup.clock.as_ref())?,
     };
-    let Base { mut store, states, blocks, head_root, head_state, clock } = base;
+    let Base { mut store, states, blocks, head_root, head_state, anchor, clock } = base;
     store.on_tick(clock.now_ms());
     let earliest_slot = setup.db.earliest_slot()?.unwrap_or(head_state.slot);
     let head = blocks.get(&head_root).copied().ok_or_else(|| StartError::Damaged("the head is not known".into()))?;
@@ -87,6 +87,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         db: setup.db,
         keys,
         block_permits: Arc::new(Semaphore::new(setup.capacities.block_tasks.max(1))),
+        anchor: ArcSwap::from_pointee(anchor),
         rebuilding: Semaphore::new(1),
         capacities: setup.capacities,
         snapshot: ArcSwap::from_pointee(snapshot),

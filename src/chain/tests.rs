@@ -8,4 +8,5 @@ mod messages;
 pub mod recording;
 mod restart;
 mod rig;
+mod stored;
 mod sync;

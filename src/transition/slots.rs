@@ -33,7 +33,8 @@ pub fn process_slots(state: &mut BeaconState, slot: Slot, ctx: &Context) -> Resu
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#beacon-chain-state-transition-function>
 fn process_slot(state: &mut BeaconState) {
     let place = (state.slot % SLOTS_PER_HISTORICAL_ROOT as u64) as usize;
-    let previous_state_root = state.hash_tree_root();
+    let known = state.caches.known_root.take();
+    let previous_state_root = known.unwrap_or_else(|| state.hash_tree_root());
     state.state_roots.set(place, previous_state_root);
     if state.latest_block_header.state_root == Hash256::ZERO {
         state.latest_block_header.state_root = previous_state_root;

@@ -69,6 +69,9 @@ pub struct Caches {
     pub total_active_balance: Option<(Epoch, Gwei)>,
     /// Members' indices of the current sync committee, and that committee's root.
     pub sync_committee_indices: Option<(Hash256, Arc<[u32]>)>,
+    /// The root of the state as it is now, from the block that made it. Only a replay of stored blocks says it, right before
+    /// the next slot, whose processing takes it instead of hashing.
+    pub known_root: Option<Hash256>,
 }
 
 impl Caches {

@@ -16,12 +16,12 @@ use crate::{
     types::{GossipMessage, SignedBeaconBlock, Slot, compute_epoch_at_slot, preset::SLOTS_PER_EPOCH},
 };
 
-fn rig(dir: &std::path::Path, start: Start, slot: Slot) -> Rig {
+pub fn rig(dir: &std::path::Path, start: Start, slot: Slot) -> Rig {
     Rig::new(dir, start, clock_at(slot))
 }
 
 /// The block of the clock's slot on the head, signed.
-fn produce(rig: &Rig, slot: Slot) -> Arc<SignedBeaconBlock> {
+pub fn produce(rig: &Rig, slot: Slot) -> Arc<SignedBeaconBlock> {
     let epoch = compute_epoch_at_slot(slot);
     let proposer = proposer_at(&rig.handle.snapshot().head_state, slot).unwrap();
     let randao_reveal = signed(&epoch.tree_hash_root(), DOMAIN_RANDAO, proposer, epoch);
@@ -31,12 +31,12 @@ fn produce(rig: &Rig, slot: Slot) -> Arc<SignedBeaconBlock> {
 }
 
 /// All committees of the head's slot vote for the head.
-fn vote(rig: &Rig, slot: Slot) {
+pub fn vote(rig: &Rig, slot: Slot) {
     let ours = aggregate(rig, slot, rig.handle.snapshot().head_root);
     soon("an answer", rig.handle.submit(GossipMessage::Aggregate(Arc::new(ours)))).unwrap();
 }
 
-fn go_to(rig: &Rig, slot: Slot) {
+pub fn go_to(rig: &Rig, slot: Slot) {
     let clock = rig.handle.clock();
     clock.set_ms(clock.start_of(slot) + 100);
 }
