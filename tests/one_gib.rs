@@ -43,7 +43,7 @@ const SMALL: u64 = 20_000;
 /// Mainnet's, as of 2026.
 const MAINNET: u64 = 2_300_000;
 /// What a node needs without any validator: the program, its libraries, buffers, the trusted setup, threads' stacks.
-const BASE: u64 = 128 << 20;
+const BASE: u64 = 96 << 20;
 /// Longest wait for a stage: at mainnet's size, on two busy cores.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -102,7 +102,7 @@ fn mainnet_in_one_gib() {
     let kept = env::var_os("HORNERO_ONE_GIB_CHAIN").map(PathBuf::from);
     let folder = kept.unwrap_or_else(|| temporary.path().join("chain"));
     let began = Instant::now();
-    let chain = chain::load_or_make(&folder, records, if is_small { 2_000 } else { 12_000 });
+    let chain = chain::load_or_make(&folder, records, if is_small { 1_000 } else { 12_000 });
     println!("the chain, of {records} validators, is there after {:?}", began.elapsed());
 
     let network = temporary.path().join("network");

@@ -7,12 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use hornero::{
-    crypto::PubkeyCache,
-    node::bench::synthetic,
-    transition::Context,
-    types::*,
-};
+use hornero::{crypto::PubkeyCache, node::bench::synthetic, transition::Context, types::*};
 use serde::{Deserialize, Serialize};
 use ssz::Encode;
 
@@ -119,7 +114,7 @@ impl Work<'_> {
 fn make(folder: &Path, records: u64, slot_duration_ms: u64) -> Chain {
     let config = Config { slot_duration_ms, ..Config::default() };
     let keys = PubkeyCache::default();
-    let mut state = synthetic::state(records).expect("there are enough validators");
+    let mut state = synthetic::mainnet_state(records).expect("there are enough validators");
     let first = compute_start_slot_at_epoch(state.current_epoch() + 1);
     // The clock has reached the chain's end when the node starts, which so follows as fast as it can.
     let boundary_epoch = compute_epoch_at_slot(first + FULL_BLOCKS + 2 * FORK_BLOCKS) + 1;

@@ -1,5 +1,5 @@
 //! A hard limit on one process' memory, by hand: a control group, of version 2 or 1, whichever lets us make one; otherwise
-//! `ulimit -v`, which counts reserved addresses too, and so allows less.
+//! `ulimit -v`, which counts what is reserved and never touched too, and so must allow more.
 
 use std::{
     fs,
@@ -7,8 +7,11 @@ use std::{
     process::Command,
 };
 
+/// Addresses for each byte of the limit: stacks of threads and the allocator's arenas are reserved, hardly used.
+const ADDRESSES: u64 = 2;
+
 pub enum Limit {
-    /// A control group's folder, and the file in it that holds the most bytes so far.
+    /// A control group's folder.
     Group { folder: PathBuf, version: u8 },
     /// By `ulimit -v`, in KiB.
     Addresses(u64),
@@ -32,14 +35,14 @@ impl Limit {
                 return limit;
             }
         }
-        Limit::Addresses(bytes / 1024)
+        Limit::Addresses(ADDRESSES * bytes / 1024)
     }
 
     /// Which one holds, in words.
     pub fn describe(&self) -> String {
         match self {
             Limit::Group { version, .. } => format!("a control group (version {version})"),
-            Limit::Addresses(kib) => format!("ulimit -v {kib}: no control group can be made here"),
+            Limit::Addresses(kib) => format!("ulimit -v {kib} only, as no control group can be made here"),
         }
     }
 
@@ -61,6 +64,14 @@ impl Limit {
         let Limit::Group { folder, version } = self else { return None };
         let file = if *version == 2 { "memory.peak" } else { "memory.max_usage_in_bytes" };
         fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok()
+    }
+
+    /// Whether the kernel killed for this limit.
+    pub fn has_killed(&self) -> bool {
+        let Limit::Group { folder, version } = self else { return false };
+        let file = if *version == 2 { "memory.events" } else { "memory.oom_control" };
+        let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
+        text.lines().any(|line| line.strip_prefix("oom_kill ").is_some_and(|count| count.trim() != "0"))
     }
 }
 

@@ -72,9 +72,11 @@ impl Node {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").is_ok()
     }
 
-    /// The end of its log.
+    /// The end of its log, for a failure's message.
     pub fn told(&self) -> String {
-        self.log.lock().unwrap().join("\n")
+        let killed =
+            if self.limit.has_killed() { "the kernel killed the node: it needed more than the limit\n" } else { "" };
+        format!("{killed}{}", self.log.lock().unwrap().join("\n"))
     }
 
     pub fn limit(&self) -> &Limit {
