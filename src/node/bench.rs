@@ -1,20 +1,24 @@
 //! `hornero bench`: what this machine needs for a chain of mainnet's size, and whether that fits into a slot.
 //!
 //! Every time is also given as a multiple of two yardsticks of the same run, so that runs on different machines can be laid
-//! side by side. docs/performance.md has our figures.
+//! side by side. docs/performance.md has our figures, and what the fields of the JSON mean.
 
 mod block;
+mod board;
+mod columns;
+mod hard;
+mod progress;
+mod recorder;
 mod report;
 mod state;
 mod stopwatch;
+mod subject;
 pub mod synthetic;
 mod verdict;
 mod votes;
 mod yardsticks;
 
-use std::{fs, path::Path};
-
-use alloy_primitives::b256;
+use std::path::Path;
 
 pub use report::Report;
 
@@ -22,50 +26,21 @@ use super::cli::BenchArguments;
 use crate::{
     crypto::PubkeyCache,
     metrics::peak_resident_bytes,
-    transition::Context,
-    types::{
-        Config, ForkName, Hash256, SignedBeaconBlock, Slot,
-        preset::{PRESET_BASE, SLOTS_PER_EPOCH},
-    },
+    transition::{Context, get_active_validator_indices},
+    types::{BeaconState, Config, Slot, preset::PRESET_BASE},
 };
-use report::Recorder;
-use synthetic::Contents;
+use board::{Board, Disk, Memory, Scratch, forget_peak};
+use recorder::{Effort, Recorder, Records};
+use subject::Subject;
+use verdict::Verdict;
 
-/// Times that a thing is measured; the best counts.
-const RUNS: usize = 5;
-const QUICK_RUNS: usize = 2;
-
-/// Validators of the synthetic state: about as many as are active on mainnet.
-const VALIDATORS: u64 = 1_000_000;
-const QUICK_VALIDATORS: u64 = 100_000;
-/// With fewer, some slots have no committee.
-const MIN_VALIDATORS: u64 = 4 * SLOTS_PER_EPOCH;
-/// With more, a state takes more than 2 GiB: not what a board is for.
-const MAX_VALIDATORS: u64 = 10_000_000;
-/// Roots of the synthetic state of `VALIDATORS` in the mainnet preset, after its full block, after its small block, and
-/// after the full block and the epoch's end, as another client computed them.
-const KNOWN_ROOTS: [Hash256; 4] = [
-    b256!("b1650e29f79815961cbeae22253b7afc55b99364716c1f3910563ed4bb3bbba6"),
-    b256!("1bbf129e7ec5ea3e9860074df5a76db6e6fef2ea87cf791ba1bc2255c324914d"),
-    b256!("84a7e0f21afadfe2a23daca0a8703005ff0be70f1d01ec76d8f7354077bfffab"),
-    b256!("20d03766cc98e037d819ee3e74fa04fdc0adec008c4d57d99c503617c3995703"),
-];
-
-/// What is measured with.
-struct Subject {
-    /// The state's SSZ.
-    state: Vec<u8>,
-    /// A block on the state, of the next slot.
-    block: SignedBeaconBlock,
-    /// Another, with few attestations.
-    small_block: Option<SignedBeaconBlock>,
-    is_synthetic: bool,
-}
+/// Things that are measured or made, as the bar counts them, besides the hard epochs.
+const STEPS: usize = 30;
 
 /// Measures, and prints the report.
 ///
 /// # Errors
-/// When a file can't be read, or when what is measured fails: the figures would mean nothing.
+/// When a file can't be read or written, or when what is measured fails: the figures would mean nothing.
 pub fn run(arguments: &BenchArguments) -> Result<(), String> {
     let report = measure(arguments)?;
     if arguments.json {
@@ -77,62 +52,97 @@ pub fn run(arguments: &BenchArguments) -> Result<(), String> {
 }
 
 fn measure(arguments: &BenchArguments) -> Result<Report, String> {
-    let runs = if arguments.quick { QUICK_RUNS } else { RUNS };
-    let mut recorder = Recorder::new(runs, yardsticks::measure());
-    let subject = match (&arguments.state, &arguments.block) {
-        (Some(state), Some(block)) => from_files(state, block)?,
-        (None, None) => {
-            let default = if arguments.quick { QUICK_VALIDATORS } else { VALIDATORS };
-            synthetic_subject(&recorder, arguments.validators.unwrap_or(default))?
-        }
-        _ => return Err("--state and --block go together".into()),
-    };
+    subject::check(arguments)?;
+    let root = Path::new("/");
+    let memory = Memory::read(root);
+    let effort = if arguments.quick { Effort::QUICK } else { Effort::WHOLE };
+    let mut recorder = Recorder::new(effort, STEPS + hard::STEPS);
+    recorder.step("the disk");
+    let disk = Disk::measure(&arguments.datadir)?;
+    let subject = Subject::make(arguments, &mut recorder)?;
+    let shape = subject.shape;
+    let state = measure_subject(arguments, &mut recorder, subject)?;
+
+    let (validators, active) = (state.validators.len(), active_validators(&state));
+    let Records { effort, yardsticks, times, sizes, left_out, heat, seconds } = recorder.finish();
+    let board = Board { model: board::model(root), cores: board::cores(), memory, disk, heat: heat.finish() };
+    let cpu_ms = |name: &str| times.iter().find(|figure| figure.name == name).map(|figure| figure.time.cpu_ms);
+    Ok(Report {
+        version: env!("CARGO_PKG_VERSION"),
+        preset: PRESET_BASE,
+        shape,
+        validators,
+        active,
+        runs: effort.runs,
+        seconds,
+        yardsticks,
+        verdict: Verdict::new(cpu_ms, active, &board),
+        times,
+        sizes,
+        left_out,
+        board,
+    })
+}
+
+/// All figures of a state and its blocks: first what the verdict needs, then the rest as far as there is time. Returns the
+/// state.
+fn measure_subject(
+    arguments: &BenchArguments,
+    recorder: &mut Recorder,
+    subject: Subject,
+) -> Result<BeaconState, String> {
+    let Subject { shape, state: bytes, block, others } = subject;
     let config = Config::default();
-    let keys = PubkeyCache::default();
+    // A node keeps keys in a file; so does this, which makes a restart possible.
+    let key_file = Scratch::new(&arguments.datadir, "keys")?;
+    let keys = PubkeyCache::open(key_file.path()).map_err(doing("the file of keys"))?;
     let ctx = Context { config: &config, keys: &keys };
-    let Subject { state: bytes, block, small_block, is_synthetic } = subject;
-    let mut state = state::measure(&mut recorder, bytes)?;
-    let mut after_block = block::measure(&mut recorder, &state, &block, &ctx)?;
-    if let Some(small_block) = &small_block {
-        block::measure_small(&mut recorder, &state, small_block, &ctx)?;
+
+    let mut state = state::measure(recorder, bytes)?;
+    // Until here, bytes and copies lay beside the state that a node does not have.
+    let peak_of_making = peak_resident_bytes();
+    let is_counted_anew = forget_peak();
+    let mut after_block = block::measure(recorder, &state, &block, &ctx)?;
+    let last_slot = state::in_last_slot(&after_block, &ctx)?;
+    let mut after_epoch = state::measure_epoch(recorder, &last_slot, &ctx)?;
+    subject::check_roots(shape, &others, [&mut state, &mut after_block, &mut after_epoch])?;
+    add_peaks(recorder, peak_of_making, is_counted_anew);
+    drop((after_block, after_epoch));
+
+    if arguments.quick {
+        recorder.leave_out("columns", "their setup takes too long for --quick", 3);
+    } else if recorder.has_time_for("columns", 3) {
+        columns::measure(recorder, &config, state.current_epoch())?;
     }
-    let mut after_epoch = state::measure_epoch(&mut recorder, &after_block, &ctx)?;
-    votes::measure(&mut recorder, &state, &block, &ctx)?;
-    if is_synthetic && state.validators.len() as u64 == VALIDATORS && PRESET_BASE == "mainnet" {
-        let small = small_block.map_or(KNOWN_ROOTS[2], |block| block.message.state_root);
-        let roots = [state.hash_tree_root(), after_block.hash_tree_root(), small, after_epoch.hash_tree_root()];
-        if roots != KNOWN_ROOTS {
-            return Err(format!("the roots are {roots:?} instead of {KNOWN_ROOTS:?}"));
+    for other in &others {
+        if recorder.has_time_for(other.name, 1) {
+            block::measure_import(recorder, other, &state, &ctx)?;
         }
     }
-    if let Some(peak) = peak_resident_bytes() {
-        recorder.add_size("resident_peak", "the process at its peak, the state's making included", peak);
+    if recorder.has_time_for("votes", 2) {
+        votes::measure(recorder, &state, &block, &ctx)?;
     }
-    Ok(recorder.finish(&state))
+    hard::measure(recorder, &last_slot, &ctx)?;
+    // Dropped, as at a shutdown: what it had not saved yet it saves.
+    drop(keys);
+    if recorder.has_time_for("block_restart", 1) {
+        block::measure_restart(recorder, &state, &block, &config, key_file.path())?;
+    }
+    Ok(state)
 }
 
-fn synthetic_subject(recorder: &Recorder, validators: u64) -> Result<Subject, String> {
-    if !(MIN_VALIDATORS..=MAX_VALIDATORS).contains(&validators) {
-        return Err(format!("--validators must be from {MIN_VALIDATORS} to {MAX_VALIDATORS}"));
+fn add_peaks(recorder: &mut Recorder, peak_of_making: Option<u64>, is_counted_anew: bool) {
+    let Some((making, after)) = peak_of_making.zip(peak_resident_bytes()) else { return };
+    let what = "the process at its peak, the state's making included";
+    recorder.add_size("resident_peak", what, making.max(after));
+    if is_counted_anew {
+        let what = "the process at its peak while a block and an epoch's end pass";
+        recorder.add_size("resident_peak_following", what, after);
     }
-    recorder.progress("making a state and blocks");
-    let config = Config::default();
-    let ctx = Context { config: &config, keys: &PubkeyCache::default() };
-    let failed = doing("the synthetic state");
-    let mut state = synthetic::state(validators).map_err(&failed)?;
-    state.hash_tree_root();
-    let make = |contents| synthetic::block(&state, state.slot + 1, contents, &ctx).map(|(block, _)| block);
-    let block = make(&Contents::FULL).map_err(&failed)?;
-    let small_block = Some(make(&Contents::SMALL).map_err(&failed)?);
-    Ok(Subject { state: state.to_ssz_bytes(), block, small_block, is_synthetic: true })
 }
 
-fn from_files(state: &Path, block: &Path) -> Result<Subject, String> {
-    let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-    let block_bytes = read(block)?;
-    let decoded = SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &block_bytes)
-        .map_err(|error| format!("{}: not a block of Fulu: {error:?}", block.display()))?;
-    Ok(Subject { state: read(state)?, block: decoded, small_block: None, is_synthetic: false })
+fn active_validators(state: &BeaconState) -> usize {
+    get_active_validator_indices(state, state.current_epoch()).len()
 }
 
 /// An error with what was being done.

@@ -131,10 +131,14 @@ pub struct BenchArguments {
     /// print the figures as JSON
     #[argh(switch)]
     pub json: bool,
-    /// fewer validators, 100,000, and each thing measured fewer times
+    /// a tenth of mainnet's size, and each thing measured fewer times
     #[argh(switch)]
     pub quick: bool,
-    /// how many validators (default 1000000, somewhat more than are active on mainnet)
+    /// folder on the disk that the node would use; up to 32 MiB are written to time it, and a file of keys, and removed again
+    /// (default the current folder)
+    #[argh(option, default = "PathBuf::from(\".\")")]
+    pub datadir: PathBuf,
+    /// so many validators, all of them active, instead of mainnet's registry of 2300000, of which 950000 are active
     #[argh(option)]
     pub validators: Option<u64>,
     /// file with a Fulu state in SSZ, instead of a synthetic one; needs --block

@@ -1,13 +1,15 @@
 //! A block: its signatures, its processing, the root after it.
 
-use super::{doing, report::Recorder, stopwatch::Time};
+use std::path::Path;
+
+use super::{doing, recorder::Recorder, stopwatch::Time, subject::OtherBlock};
 use crate::{
-    crypto::{SecretKey, SignatureSet, verify_sets},
+    crypto::{PubkeyCache, SecretKey, SignatureSet, verify_sets},
     transition::{
         Checks, Context, SignatureCollector, TransitionError, get_shuffling, header_signature_set, process_block,
         process_slots, state_transition,
     },
-    types::{BeaconState, Caches, Hash256, SignedBeaconBlock},
+    types::{BeaconState, Caches, Config, Hash256, SignedBeaconBlock},
 };
 
 /// Signatures of a batch from gossip.
@@ -36,7 +38,7 @@ pub fn measure(
     let verify = |state: &mut BeaconState| verify_and_process(state, block, ctx);
     let process =
         |state: &mut BeaconState| process_block(state, &block.message, ctx, &mut SignatureCollector::new(false));
-    let cold = "block: signatures and processing, no key known yet";
+    let cold = "block: signatures and processing, no key ever decompressed";
     recorder.time_once("block_keys_cold", cold, just_shuffled, verify)?;
     recorder.time("block_first", "the same, keys known, committees just shuffled", just_shuffled, verify)?;
     recorder.time("block_warm", "the same, all warm", warm, verify)?;
@@ -58,19 +60,45 @@ pub fn measure(
     Ok(after)
 }
 
-/// Measures the import of a block with few attestations.
+/// Measures the whole import of another block, all warm.
 ///
 /// # Errors
 /// When the block is not valid.
-pub fn measure_small(
+pub fn measure_import(
+    recorder: &mut Recorder,
+    other: &OtherBlock,
+    parent: &BeaconState,
+    ctx: &Context,
+) -> Result<(), String> {
+    let import = |state: &mut BeaconState| state_transition(state, &other.block, ctx, Checks::ALL);
+    recorder.time(other.name, other.what, || Ok(parent.clone()), import).map(drop)
+}
+
+/// Measures the first block after a restart: no key is in memory, but all are in the file at `keys`, and the committees were
+/// just shuffled.
+///
+/// # Errors
+/// When the block is not valid, or the file of keys cannot be read.
+pub fn measure_restart(
     recorder: &mut Recorder,
     parent: &BeaconState,
     block: &SignedBeaconBlock,
-    ctx: &Context,
+    config: &Config,
+    keys: &Path,
 ) -> Result<(), String> {
-    let import = |state: &mut BeaconState| state_transition(state, block, ctx, Checks::ALL);
-    let what = "block with one slot's attestations: the whole import";
-    recorder.time("small_block_import", what, || Ok(parent.clone()), import).map(drop)
+    let restarted = || {
+        let keys = PubkeyCache::open(keys).map_err(doing("the file of keys"))?;
+        let ctx = Context { config, keys: &keys };
+        let mut state = BeaconState { caches: Caches::default(), ..parent.clone() };
+        process_slots(&mut state, block.message.slot, &ctx).map_err(doing("the block's slot"))?;
+        let epoch = state.current_epoch();
+        get_shuffling(&mut state, epoch).map_err(doing("the committees"))?;
+        Ok((state, keys))
+    };
+    let verify =
+        |(state, keys): &mut (BeaconState, PubkeyCache)| verify_and_process(state, block, &Context { config, keys });
+    let what = "the same block after a restart, keys in their file";
+    recorder.time("block_restart", what, restarted, verify).map(drop)
 }
 
 /// What the transition does with a block from others, but for the slot before and the root after it.

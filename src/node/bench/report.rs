@@ -1,15 +1,16 @@
-//! The figures, and how they are printed.
+//! The figures, and how they are printed. The names of all fields and figures stay from version to version:
+//! docs/performance.md lists them.
 
-use std::{fmt, time::Instant};
+use std::fmt;
 
 use serde::Serialize;
 
 use super::{
-    stopwatch::{Time, time},
+    board::{Board, Disk, Heat, Memory},
+    stopwatch::Time,
     verdict::Verdict,
     yardsticks::Yardsticks,
 };
-use crate::types::{BeaconState, preset::PRESET_BASE};
 
 /// All that was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -18,23 +19,33 @@ pub struct Report {
     pub version: &'static str,
     /// The preset that it was compiled for.
     pub preset: &'static str,
-    /// In the state's registry.
+    /// `mainnet` for a registry like mainnet's, `active` for one in which all are active, `file` for a given state.
+    pub shape: &'static str,
+    /// Records in the state's registry.
     pub validators: usize,
-    /// Times that each thing was measured; the best counts.
+    /// Of these, active ones.
+    pub active: usize,
+    /// Times that each thing is measured at most; the best counts.
     pub runs: usize,
+    /// How long all of it took.
+    pub seconds: f64,
     /// What the times are multiples of.
     pub yardsticks: Yardsticks,
     /// How long things take.
-    pub times: Vec<Duration>,
+    pub times: Vec<Figure>,
     /// How much memory things take.
     pub sizes: Vec<Size>,
+    /// What was not measured.
+    pub left_out: Vec<LeftOut>,
+    /// The board, and how it fared.
+    pub board: Board,
     /// Whether that fits into a slot.
     pub verdict: Verdict,
 }
 
 /// How long something takes.
 #[derive(Clone, Debug, Serialize)]
-pub struct Duration {
+pub struct Figure {
     /// Stays the same from version to version.
     pub name: &'static str,
     /// In words.
@@ -42,6 +53,8 @@ pub struct Duration {
     /// The best of all runs.
     #[serde(flatten)]
     pub time: Time,
+    /// How often it was measured; zero when it follows from others.
+    pub runs: usize,
     /// Processor time in units of the first yardstick: 1,000 hashes.
     pub thousands_of_hashes: f64,
     /// Processor time in units of the second.
@@ -59,133 +72,77 @@ pub struct Size {
     pub bytes: u64,
 }
 
-/// Measures, and keeps the figures.
-pub struct Recorder {
-    runs: usize,
-    yardsticks: Yardsticks,
-    times: Vec<Duration>,
-    sizes: Vec<Size>,
-    started: Instant,
-}
-
-impl Recorder {
-    pub fn new(runs: usize, yardsticks: Yardsticks) -> Recorder {
-        Recorder { runs, yardsticks, times: Vec::new(), sizes: Vec::new(), started: Instant::now() }
-    }
-
-    /// Measures `work` on what `prepare` makes, in all runs, and returns what the last left behind.
-    pub fn time<S, R, E: fmt::Display>(
-        &mut self,
-        name: &'static str,
-        what: &'static str,
-        prepare: impl Fn() -> Result<S, String>,
-        work: impl Fn(&mut S) -> Result<R, E>,
-    ) -> Result<S, String> {
-        self.time_in_runs(self.runs, name, what, prepare, work)
-    }
-
-    /// As [`Recorder::time`], once: for what takes long.
-    pub fn time_once<S, R, E: fmt::Display>(
-        &mut self,
-        name: &'static str,
-        what: &'static str,
-        prepare: impl Fn() -> Result<S, String>,
-        work: impl Fn(&mut S) -> Result<R, E>,
-    ) -> Result<S, String> {
-        self.time_in_runs(1, name, what, prepare, work)
-    }
-
-    fn time_in_runs<S, R, E: fmt::Display>(
-        &mut self,
-        runs: usize,
-        name: &'static str,
-        what: &'static str,
-        prepare: impl Fn() -> Result<S, String>,
-        work: impl Fn(&mut S) -> Result<R, E>,
-    ) -> Result<S, String> {
-        self.progress(what);
-        let run = || {
-            let mut subject = prepare()?;
-            let (result, time) = time(|| work(&mut subject));
-            result.map(|_| (subject, time)).map_err(|error| format!("{what}: {error}"))
-        };
-        let (mut left_behind, mut best) = run()?;
-        for _ in 1..runs {
-            drop(left_behind);
-            let (subject, time) = run()?;
-            (left_behind, best) = (subject, best.best(time));
-        }
-        self.add_time(name, what, best);
-        Ok(left_behind)
-    }
-
-    /// Adds what was measured or computed elsewhere.
-    pub fn add_time(&mut self, name: &'static str, what: &'static str, time: Time) {
-        let thousands_of_hashes = time.cpu_ms / self.yardsticks.sha256_1000.cpu_ms;
-        let verifications = time.cpu_ms / self.yardsticks.bls_verification.cpu_ms;
-        self.times.push(Duration { name, what, time, thousands_of_hashes, verifications });
-    }
-
-    /// Adds a size.
-    pub fn add_size(&mut self, name: &'static str, what: &'static str, bytes: u64) {
-        self.sizes.push(Size { name, what, bytes });
-    }
-
-    /// A line on standard error.
-    pub fn progress(&self, what: &str) {
-        eprintln!("{:5.1} s  {what}", self.started.elapsed().as_secs_f64());
-    }
-
-    /// The time of `name`.
-    ///
-    /// # Panics
-    /// When that was not measured: a mistake in this folder.
-    pub fn of(&self, name: &str) -> Time {
-        let duration = self.times.iter().find(|duration| duration.name == name);
-        duration.unwrap_or_else(|| panic!("{name} was not measured")).time
-    }
-
-    /// All that was measured on `state`, and what follows from it.
-    pub fn finish(self, state: &BeaconState) -> Report {
-        Report {
-            version: env!("CARGO_PKG_VERSION"),
-            preset: PRESET_BASE,
-            validators: state.validators.len(),
-            runs: self.runs,
-            yardsticks: self.yardsticks,
-            verdict: Verdict::new(&self),
-            times: self.times,
-            sizes: self.sizes,
-        }
-    }
+/// Something that was not measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOut {
+    /// What its first figure would be called.
+    pub name: &'static str,
+    /// Why.
+    pub why: &'static str,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Report { version, preset, validators, active, runs, seconds, .. } = self;
+        writeln!(f, "hornero {version}, {preset} preset, {validators} validators of which {active} are active")?;
         let Yardsticks { sha256_1000, bls_verification } = self.yardsticks;
-        writeln!(f, "hornero {}, {} preset, {} validators", self.version, self.preset, self.validators)?;
-        writeln!(
-            f,
-            "yardsticks: 1,000 hashes {:.3} ms, BLS verification {:.3} ms of processor time",
-            sha256_1000.cpu_ms, bls_verification.cpu_ms
-        )?;
-        writeln!(
-            f,
-            "\n{:<64} {:>10} {:>10} {:>10} {:>10}",
-            format!("best of {}", self.runs),
-            "wall ms",
-            "cpu ms",
-            "x hashes",
-            "x BLS"
-        )?;
-        for Duration { what, time, thousands_of_hashes, verifications, .. } in &self.times {
+        let (hashes, verification) = (sha256_1000.cpu_ms, bls_verification.cpu_ms);
+        writeln!(f, "1,000 hashes take {hashes:.3} ms, a BLS verification {verification:.3} ms of processor time")?;
+        let head = format!("best of {runs} at most, {seconds:.0} s in all");
+        writeln!(f, "\n{head:<64} {:>10} {:>10} {:>10} {:>10}", "wall ms", "cpu ms", "x hashes", "x BLS")?;
+        for Figure { what, time, thousands_of_hashes, verifications, .. } in &self.times {
             let Time { wall_ms, cpu_ms } = time;
             writeln!(f, "{what:<64} {wall_ms:>10.2} {cpu_ms:>10.2} {thousands_of_hashes:>10.1} {verifications:>10.2}")?;
         }
+        for LeftOut { name, why } in &self.left_out {
+            writeln!(f, "{name}: left out, {why}")?;
+        }
         writeln!(f, "\n{:<64} {:>10}", "memory", "MiB")?;
         for Size { what, bytes, .. } in &self.sizes {
-            writeln!(f, "{what:<64} {:>10.2}", *bytes as f64 / f64::from(1 << 20))?;
+            writeln!(f, "{what:<64} {:>10.2}", mib(*bytes))?;
         }
-        writeln!(f, "\n{}", self.verdict)
+        writeln!(f, "\n{}\n{}", self.board, self.verdict)
     }
+}
+
+impl fmt::Display for Board {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Board { model, cores, memory, disk, heat } = self;
+        writeln!(f, "board: {}, {cores} cores", model.as_deref().unwrap_or(UNTOLD))?;
+        let Memory { total_bytes, available_bytes, .. } = *memory;
+        let told_mib = |bytes: Option<u64>| told(bytes.map(mib), " MiB");
+        writeln!(f, "memory: {} in all, {} free before", told_mib(total_bytes), told_mib(available_bytes))?;
+        let Disk { syncs, sync_p50_ms, sync_worst_ms, write_mib_per_second } = disk;
+        writeln!(
+            f,
+            "disk: {write_mib_per_second:.0} MiB a second; a small write is safe after {sync_p50_ms:.1} ms, the slowest of \
+             {syncs} after {sync_worst_ms:.1} ms"
+        )?;
+        let Heat { before, after, highest_celsius, lowest_clock_percent, was_slowed, was_under_voltage } = *heat;
+        let celsius = |degrees| told(degrees, " C");
+        writeln!(
+            f,
+            "temperature: {} before, {} after, {} at most; slowest clock {} of the highest",
+            celsius(before.celsius),
+            celsius(after.celsius),
+            celsius(highest_celsius),
+            told(lowest_clock_percent, "%"),
+        )?;
+        let answer = |yes: Option<bool>| match yes {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => UNTOLD,
+        };
+        writeln!(f, "slowed down: {}; power too weak: {}", answer(was_slowed), answer(was_under_voltage))
+    }
+}
+
+const UNTOLD: &str = "not told by this kernel";
+
+fn told(value: Option<f64>, unit: &str) -> String {
+    value.map_or_else(|| UNTOLD.to_owned(), |value| format!("{value:.0}{unit}"))
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

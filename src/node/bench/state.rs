@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{doing, next_epoch_start, report::Recorder};
+use super::{doing, next_epoch_start, recorder::Recorder};
 use crate::{
     metrics::resident_bytes,
     transition::{Context, find_shuffling, get_shuffling, process_slots},
@@ -35,7 +35,7 @@ pub fn measure(recorder: &mut Recorder, bytes: Vec<u8>) -> Result<BeaconState, S
     let shuffle = |state: &mut BeaconState| find_shuffling(state, epoch + 1).map(drop);
     recorder.time("shuffling", "an epoch's committees", || Ok(state.clone()), shuffle)?;
 
-    recorder.progress("memory");
+    recorder.step("memory");
     for epoch in [state.previous_epoch(), epoch, epoch + 1] {
         get_shuffling(&mut state, epoch).map_err(doing("the committees"))?;
     }
@@ -48,25 +48,33 @@ pub fn measure(recorder: &mut Recorder, bytes: Vec<u8>) -> Result<BeaconState, S
     Ok(state)
 }
 
-/// Measures the epoch's end after `state`, which is the one after the block. Returns the state after it, hashed.
+/// The state in its epoch's last slot, after empty slots, hashed.
 ///
 /// # Errors
 /// When the transition fails.
-pub fn measure_epoch(recorder: &mut Recorder, state: &BeaconState, ctx: &Context) -> Result<BeaconState, String> {
+pub fn in_last_slot(state: &BeaconState, ctx: &Context) -> Result<BeaconState, String> {
     let next = next_epoch_start(state.slot);
-    // Empty slots up to the epoch's last are not what is measured.
     let mut last_slot = state.clone();
     if last_slot.slot + 1 < next {
         process_slots(&mut last_slot, next - 1, ctx).map_err(doing("empty slots"))?;
     }
     last_slot.hash_tree_root();
+    Ok(last_slot)
+}
+
+/// Measures the epoch's end after `last_slot`. Returns the state after it, hashed.
+///
+/// # Errors
+/// When the transition fails.
+pub fn measure_epoch(recorder: &mut Recorder, last_slot: &BeaconState, ctx: &Context) -> Result<BeaconState, String> {
+    let next = next_epoch_start(last_slot.slot);
     let to_next = |state: &mut BeaconState| process_slots(state, next, ctx);
     let cold = || Ok(BeaconState { caches: Caches::default(), ..last_slot.clone() });
     recorder.time("epoch_cold", "epoch transition, nothing cached", cold, to_next)?;
     let after = recorder.time("epoch", "epoch transition, warm", || Ok(last_slot.clone()), to_next)?;
     let hash = |state: &mut BeaconState| Ok::<_, String>(state.hash_tree_root());
     let after = recorder.time("epoch_root", "root after it", || Ok(after.clone()), hash)?;
-    let beside = after.bytes_beside(&last_slot) as u64;
+    let beside = after.bytes_beside(last_slot) as u64;
     recorder.add_size("state_after_epoch", "one more state, after the epoch's end", beside);
     Ok(after)
 }

@@ -14,6 +14,7 @@ use ethereum_hashing::hash;
 
 pub use blocks::{Contents, block};
 pub use mainnet::{MAINNET_RECORDS, mainnet_state};
+pub use queues::crowd_queues;
 
 use crate::{
     crypto::{AggregatePublicKey, SecretKey},

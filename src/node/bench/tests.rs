@@ -1,28 +1,40 @@
+#[cfg(not(any(feature = "minimal", feature = "gnosis")))]
+use alloy_primitives::b256;
 use tree_hash::TreeHash as _;
 
-use super::*;
+use super::{
+    subject::{MAX_VALIDATORS, MIN_VALIDATORS},
+    synthetic::Contents,
+    *,
+};
 use crate::{
-    transition::{Checks, get_active_validator_indices, state_transition},
+    transition::{Checks, state_transition},
     types::{
-        Validator,
+        Hash256, Validator,
         preset::{FAR_FUTURE_EPOCH, MAX_EFFECTIVE_BALANCE_ELECTRA},
     },
 };
 
 fn arguments(validators: u64) -> BenchArguments {
-    BenchArguments { json: true, quick: true, validators: Some(validators), state: None, block: None }
+    let datadir = std::env::temp_dir();
+    BenchArguments { json: true, quick: true, datadir, validators: Some(validators), state: None, block: None }
 }
 
 /// A run imports the blocks with all their signatures, finds the head, and fails if any of that does not hold.
 #[test]
-fn a_small_run_measures_everything() {
-    let report = measure(&arguments(256)).unwrap();
+fn a_small_run_measures_everything_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = measure(&BenchArguments { datadir: dir.path().to_path_buf(), ..arguments(256) }).unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "its files are removed");
     let json: serde_json::Value = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
     assert_eq!(json["validators"], 256);
     assert_eq!(json["preset"], PRESET_BASE);
     let times = json["times"].as_array().unwrap();
-    for name in ["ssz_decode", "root_cold", "block_signatures", "block_import", "epoch", "epoch_root", "votes", "head"]
-    {
+    let needed =
+        ["ssz_decode", "root_cold", "block_signatures", "block_import", "epoch", "epoch_root", "block_keys_cold"];
+    let optional = ["absent_block_import", "missing_block_import", "small_block_import", "votes", "head"];
+    let hard = ["epoch_churn", "epoch_slashings", "epoch_balances", "epoch_queues", "epoch_leak", "epoch_leak_root"];
+    for name in needed.into_iter().chain(optional).chain(hard).chain(["block_restart"]) {
         let figure = times.iter().find(|figure| figure["name"] == name).expect(name);
         assert!(figure["wall_ms"].as_f64().unwrap() >= 0.0, "{figure}");
         assert!(figure["verifications"].as_f64().unwrap().is_finite(), "{figure}");
@@ -30,8 +42,22 @@ fn a_small_run_measures_everything() {
     let size =
         |name| json["sizes"].as_array().unwrap().iter().find(|size| size["name"] == name).unwrap()["bytes"].as_u64();
     assert!(size("state") > size("state_after_epoch"), "copies share memory");
+    assert!(
+        json["left_out"].as_array().unwrap().iter().all(|it| it["name"] == "columns"),
+        "there was time for the rest"
+    );
+    assert_eq!((&json["shape"], &json["active"]), (&"active".into(), &256.into()));
+    assert!(json["board"]["disk"]["sync_p50_ms"].as_f64().unwrap() >= 0.0);
     assert!(json["verdict"]["spare_percent"].as_f64().unwrap() < 100.0);
     assert!(report.to_string().contains("mainnet"), "{report}");
+}
+
+#[test]
+fn columns_are_verified_with_all_their_blobs() {
+    let config = Config::default();
+    let mut recorder = Recorder::new(Effort::QUICK, 3);
+    columns::measure(&mut recorder, &config, config.fulu_fork_epoch).unwrap();
+    assert!(recorder.of("columns").wall_ms > 0.0);
 }
 
 #[test]
@@ -41,6 +67,10 @@ fn numbers_that_make_no_sense_are_refused() {
     }
     let half = BenchArguments { state: Some("state.ssz".into()), ..arguments(256) };
     assert!(measure(&half).unwrap_err().contains("--block"));
+    let both = BenchArguments { block: Some("block.ssz".into()), ..half };
+    assert!(measure(&both).unwrap_err().contains("--validators"));
+    let nowhere = BenchArguments { datadir: "no such directory".into(), ..arguments(256) };
+    assert!(measure(&nowhere).unwrap_err().contains("no such directory"));
 }
 
 /// The roots that the independent generator of these bytes writes for 640 validators, without the blocks' state roots.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{doing, next_epoch_start, report::Recorder};
+use super::{doing, next_epoch_start, recorder::Recorder};
 use crate::{
     fork_choice::{Store, import_block},
     transition::{Checks, Context, find_shuffling},

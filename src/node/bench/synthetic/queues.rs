@@ -104,3 +104,28 @@ fn fill_withdrawals(state: &mut BeaconState, candidates: &[u32], count: u64) {
     };
     state.pending_partial_withdrawals = (0..count).map(withdrawal).collect();
 }
+
+/// Makes the queues as full as an epoch's end can find them: as many deposits of new validators at once as it takes, before
+/// mainnet's many, and everybody of `sources` consolidates at once with somebody of `known`.
+pub fn crowd_queues(state: &mut BeaconState, sources: &[usize], known: &[usize]) {
+    let (records, epoch) = (state.validators.len() as u64, state.current_epoch());
+    let finalized = compute_start_slot_at_epoch(state.finalized_checkpoint.epoch);
+    let new = (0..MAX_PENDING_DEPOSITS_PER_EPOCH).map(|place| new_validator(records + place, finalized));
+    let known: Vec<u32> = known.iter().map(|index| *index as u32).collect();
+    let new: Vec<_> = new.collect();
+    fill_deposits(state, &known, DEPOSITS, records);
+    state.pending_deposits = new.into_iter().chain(state.pending_deposits.iter().cloned()).collect();
+    state.deposit_balance_to_consume = MAX_PENDING_DEPOSITS_PER_EPOCH * MIN_ACTIVATION_BALANCE;
+    for source in sources {
+        state.validators.update(*source, |validator| {
+            validator.exit_epoch = epoch - WITHDRAWABILITY_DELAY;
+            validator.withdrawable_epoch = epoch;
+        });
+    }
+    let target = |place| somebody("consolidation_target", place, &known) as u64;
+    let pending = sources
+        .iter()
+        .zip(0..)
+        .map(|(source, place)| PendingConsolidation { source_index: *source as u64, target_index: target(place) });
+    state.pending_consolidations = pending.collect();
+}
