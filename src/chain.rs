@@ -9,12 +9,15 @@
 //! | columns | - | the network |
 //! | sync | peers' statuses, ranges of blocks | the network |
 //! | serve | answers to peers' requests | the network |
+//! | ahead | - | the clock: what the next epoch needs |
+//! | keys | how much of the file of decompressed keys is filled | the clock |
 //! | recorder | what is written behind the chain: canonical index, states, fork choice, pruning | store |
 //!
 //! What all of them share is in `Shared`, which never changes but for the published snapshot and a few bounded sets.
 //! `.send().await` goes downstream only: network, block, database, store. Upstream nobody waits.
 
 mod advance;
+mod ahead;
 pub mod availability;
 mod block_task;
 pub mod checkpoint;
@@ -24,6 +27,7 @@ mod confirm;
 mod error;
 mod events;
 mod execution;
+mod fill_keys;
 pub mod gossip;
 mod handle;
 pub mod light_client;
@@ -39,6 +43,7 @@ mod recent;
 mod recorder;
 mod resume;
 mod serve;
+mod shufflings;
 mod snapshot;
 mod start;
 mod states;
@@ -52,7 +57,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
     },
 };
 
@@ -67,6 +72,7 @@ use crate::{
     types::{BeaconState, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock},
 };
 use advance::Advanced;
+pub use advance::take_to_epoch;
 pub use clock::Clock;
 pub use error::{BlockError, StartError, TaskError};
 pub use events::ChainEvent;
@@ -81,6 +87,7 @@ use pending::PendingMessage;
 use pools::Verified;
 use range_sync::SyncMessage;
 pub use recent::{RecentMap, RecentSet};
+use shufflings::RecentShufflings;
 pub use snapshot::{BlockInfo, KnownBlocks, Snapshot};
 pub use start::start;
 use states::Entry;
@@ -142,8 +149,14 @@ pub(crate) struct Shared {
     pub execution: Option<Sender<ExecutionCommand>>,
     /// Verified messages go here too, for the blocks that we propose.
     pub pools: Option<Sender<Verified>>,
-    /// The head's state at a later epoch, if somebody needed it.
+    /// The head's state at a later epoch, if somebody needed it or will.
     pub advanced: ArcSwapOption<Advanced>,
+    /// Committees that several states need.
+    pub shufflings: RecentShufflings,
+    /// Block tasks at work. What can wait waits for them.
+    pub blocks_running: AtomicUsize,
+    /// Validators, from the first on, whose decompressed keys are known to be in their file.
+    pub keys_checked: AtomicUsize,
     pub work: Sender<BlockWork>,
     pub votes: Sender<MessageWork>,
     pub operations: Sender<MessageWork>,

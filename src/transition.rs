@@ -25,6 +25,6 @@ pub use genesis::{initialize_beacon_state_from_eth1, is_valid_genesis_state};
 pub use helpers::*;
 pub use signatures::*;
 pub use slots::process_slots;
-pub use state_transition::state_transition;
+pub use state_transition::{apply_block, state_transition};
 pub use upgrade::*;
 pub use weak_subjectivity::*;

@@ -1,17 +1,34 @@
-//! The head's state, advanced to an epoch that has begun without a block: duties and votes of the epoch need it.
+//! The head's state, advanced to an epoch that has begun without a block, or is about to begin: duties, votes and the first
+//! block of the epoch need it.
 
 use std::sync::Arc;
 
-use super::{Shared, Snapshot, limits::MAX_EPOCHS_ADVANCED};
+use super::{Shared, Snapshot, limits::MAX_EPOCHS_ADVANCED, rebuild::prepare};
 use crate::{
-    transition::{TransitionError, get_shuffling, process_slots},
-    types::{BeaconState, Epoch, Hash256, compute_epoch_at_slot, compute_start_slot_at_epoch},
+    metrics::{self, FIRST_BLOCKS},
+    transition::{Context, TransitionError, get_sync_committee_indices, get_total_active_balance, process_slots},
+    types::{BeaconBlock, BeaconState, Epoch, ForkName, Hash256, compute_epoch_at_slot, compute_start_slot_at_epoch},
 };
 
 /// A head's state at the start of an epoch after it.
 pub(crate) struct Advanced {
     head: Hash256,
     state: Arc<BeaconState>,
+}
+
+/// Takes a state to the start of `epoch`, which must be after its own, and finds all that a block of that epoch needs: hashes,
+/// committees, the active balance, the sync committee.
+///
+/// # Errors
+/// Those of the transition.
+pub fn take_to_epoch(state: &mut BeaconState, epoch: Epoch, ctx: &Context) -> Result<(), TransitionError> {
+    process_slots(state, compute_start_slot_at_epoch(epoch), ctx)?;
+    prepare(state)?;
+    get_total_active_balance(state)?;
+    if state.fork_name >= ForkName::Altair {
+        get_sync_committee_indices(state)?;
+    }
+    Ok(())
 }
 
 impl Shared {
@@ -31,14 +48,50 @@ impl Shared {
             return Ok(base);
         }
         let mut state = (*base).clone();
-        process_slots(&mut state, compute_start_slot_at_epoch(epoch), &self.context())?;
-        for epoch in [state.previous_epoch(), epoch, epoch.saturating_add(1)] {
-            get_shuffling(&mut state, epoch)?;
-        }
-        state.hash_tree_root();
+        take_to_epoch(&mut state, epoch, &self.context())?;
+        self.shufflings.share(&mut state);
         let state = Arc::new(state);
         self.advanced.store(Some(Arc::new(Advanced { head: snapshot.head_root, state: state.clone() })));
         Ok(state)
+    }
+
+    /// The state from which a block is imported: its parent's, or that one at the start of the block's epoch, if it was prepared
+    /// and no epoch lies between.
+    pub fn base_for(&self, block: &BeaconBlock, parent_state: &Arc<BeaconState>) -> Arc<BeaconState> {
+        let epoch = compute_epoch_at_slot(block.slot);
+        if epoch <= parent_state.current_epoch() {
+            return parent_state.clone();
+        }
+        let prepared = self.advanced.load_full().filter(|known| {
+            // Each epoch that begins makes the parent a checkpoint, so none must be passed over.
+            known.head == block.parent_root && known.state.current_epoch() == parent_state.current_epoch() + 1
+        });
+        if !self.snapshot.load().is_syncing {
+            let outcome = if prepared.is_some() { "yes" } else { "no" };
+            metrics::inc(&FIRST_BLOCKS, &[("prepared", outcome)]);
+        }
+        prepared.map_or_else(|| parent_state.clone(), |known| known.state.clone())
+    }
+
+    /// Drops the advanced state if it is not of the snapshot's head, or not after it.
+    pub fn drop_prepared_unless_of(&self, snapshot: &Snapshot) {
+        let Some(known) = self.advanced.load_full() else { return };
+        if known.head != snapshot.head_root || known.state.slot <= snapshot.head_state.slot {
+            self.advanced.store(None);
+        }
+    }
+
+    /// Forgets the advanced state and the committees kept for other states: they are found again if they are needed.
+    pub fn forget_prepared(&self) {
+        self.advanced.store(None);
+        self.shufflings.clear();
+    }
+
+    /// What the advanced state, and the committees kept for other states, cost beside the head's state.
+    pub fn advanced_bytes(&self, snapshot: &Snapshot) -> usize {
+        let state = &snapshot.head_state;
+        let advanced = self.advanced.load_full().map_or(0, |known| known.state.bytes_beside(state));
+        advanced + self.shufflings.bytes_beside(state)
     }
 
     /// The head's state for the checks of gossip: as it is, while it knows the committees of this epoch and the one before, or

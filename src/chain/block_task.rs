@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use async_channel::Receiver;
@@ -43,8 +43,9 @@ pub(super) async fn run(
         let permit = shared.block_permits.acquire_arc().await;
         let shared = shared.clone();
         smol::spawn(async move {
+            let running = RunningBlock::new(shared.clone());
             BlockTask::new(shared, next).run().await;
-            drop(permit);
+            drop((running, permit));
         })
         .detach();
     }
@@ -58,6 +59,22 @@ impl From<GossipBlock> for BlockWork {
             received_ms: gossip.received_ms,
             reply: None,
         }
+    }
+}
+
+/// Counts a block task while it runs, and however it ends.
+struct RunningBlock(Arc<Shared>);
+
+impl RunningBlock {
+    fn new(shared: Arc<Shared>) -> RunningBlock {
+        shared.blocks_running.fetch_add(1, Ordering::Relaxed);
+        RunningBlock(shared)
+    }
+}
+
+impl Drop for RunningBlock {
+    fn drop(&mut self) {
+        self.0.blocks_running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -190,9 +207,10 @@ impl BlockTask {
         let snapshot = shared.snapshot.load_full();
         smol::unblock(move || {
             let transition = || -> Processed {
+                let base = shared.base_for(&block.message, &parent_state);
                 // Signatures also of what comes from our own database: it may be an orphan that nobody verified.
-                let (mut state, imported) = import_block(&parent_state, &block, &shared.context(), Checks::ALL)
-                    .map_err(|error| {
+                let (mut state, imported) =
+                    import_block(&base, &block, &shared.context(), Checks::ALL).map_err(|error| {
                         // Who changes a good block's signature must not make us refuse the good one.
                         let view = shared.view(&snapshot, &parent_state);
                         let signed = beacon_block::check_signature(&view, &block, block.root());
@@ -201,7 +219,9 @@ impl BlockTask {
                 // Execution clients know no total difficulties any more.
                 check_merge(&shared.config, &parent_state, &block.message, |_| None)
                     .map_err(|error| BlockError::NotYet(error.to_string()))?;
+                shared.shufflings.share(&mut state);
                 prepare(&mut state).map_err(|e| BlockError::Internal(e.to_string()))?;
+                shared.shufflings.share(&mut state);
                 Ok((Arc::new(state), imported))
             };
             catch_unwind(AssertUnwindSafe(transition)).unwrap_or_else(|_| {

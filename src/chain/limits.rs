@@ -24,6 +24,12 @@ pub const RECENT_STATES: usize = 16;
 pub const BOUNDARY_STATES: usize = 4;
 /// States rebuilt by replay that are kept: who asks for one asks again.
 pub const REBUILT_STATES: usize = 2;
+/// Committees of epochs kept for other states than the one that they were found for: the head's three, and those of a fork
+/// or of states that are rebuilt. Each takes 4 MB for a million validators, most of them with a state that holds them anyway.
+pub const SHUFFLINGS_KEPT: usize = 6;
+/// Slots whose committees' keys are summed in one go ahead of time: a tenth of a second's work of a fast processor for a million
+/// validators, and eight of them suffice for an epoch. Each go reads most of the file of keys.
+pub const SLOTS_SUMMED_AT_ONCE: usize = 4;
 /// Roots of invalid blocks that are remembered: a peer must not make us run a bad block twice.
 pub const INVALID_ROOTS: usize = 512;
 /// Remembered pairs of slot and proposer whose block was seen: some epochs of blocks, with room for equivocations.

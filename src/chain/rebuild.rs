@@ -52,7 +52,9 @@ impl Shared {
             })
             .await?;
         }
+        let shared = self.clone();
         smol::unblock(move || {
+            shared.shufflings.share(&mut state);
             prepare(&mut state).map_err(failed)?;
             match root.filter(|root| state.hash_tree_root() != *root) {
                 Some(root) => Err(BlockError::Internal(format!("the state of {block_root} does not have root {root}"))),
@@ -109,6 +111,7 @@ impl Shared {
     ) -> Result<Hash256, BlockError> {
         let block = self.db.block(root)?;
         let block = block.ok_or_else(|| BlockError::Internal(format!("block {root} is not stored any more")))?;
+        self.shufflings.share(state);
         replay_block(state, state_root, &block, &self.context()).map_err(failed)
     }
 

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
     },
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use smol::lock::Semaphore;
 
 use super::{
     Capacities, Chain, ChainConfig, ChainHandle, ChainInputs, ChainTask, Clock, Shared, Snapshot, Start, StartError,
-    TaskError, TaskFuture, block_task, columns,
+    TaskError, TaskFuture, ahead, block_task, columns, fill_keys,
     gossip::InvalidBlocks,
     limits::INVALID_ROOTS,
     messages::{self, Kind},
@@ -101,6 +101,9 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         execution: setup.execution,
         pools: setup.pools,
         advanced: Default::default(),
+        shufflings: Default::default(),
+        blocks_running: AtomicUsize::new(0),
+        keys_checked: AtomicUsize::new(0),
         work: work_in,
         votes: our_votes_in,
         operations: our_operations_in,
@@ -144,6 +147,8 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         again("columns", s, move |s| Box::pin(columns::run(s, gossip_columns.clone()))),
         again("sync", s, move |s| Box::pin(SyncTask::new(s, peers.clone(), for_sync.clone()).run())),
         again("serve", s, move |s| Box::pin(serve::run(s, requests.clone()))),
+        again("ahead", s, move |s| Box::pin(ahead::run(s))),
+        again("keys", s, move |s| Box::pin(fill_keys::run(s))),
         again("recorder", s, move |s| Box::pin(recorder::run(s, records.clone()))),
     ];
     let inputs = ChainInputs {

@@ -1,6 +1,7 @@
 //! The chain's tasks on a recorded chain, with a network that we play.
 
 mod aggregates;
+mod ahead;
 mod blocks;
 mod finality;
 mod light_client;

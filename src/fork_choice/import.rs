@@ -5,8 +5,8 @@ use tree_hash::TreeHash;
 use super::{Balances, BodyAttestation, ImportedBlock, PayloadStatus, equivocating_indices};
 use crate::{
     transition::{
-        Checks, Context, TransitionError, get_attesting_indices, get_shuffling, process_justification_and_finalization,
-        process_slots, state_transition,
+        Checks, Context, TransitionError, apply_block, get_attesting_indices, get_shuffling,
+        process_justification_and_finalization, process_slots, state_transition,
     },
     types::{preset::SLOTS_PER_EPOCH, *},
 };
@@ -26,7 +26,12 @@ pub fn import_block(
     let message = &block.message;
     let mut state = parent_state.clone();
     let mut checkpoint_balances = process_epochs(&mut state, message, ctx)?;
-    state_transition(&mut state, block, ctx, checks)?;
+    // Only a state that was taken forward is of the block's slot already; a parent is older than its child.
+    if state.slot == message.slot && state.latest_block_header.slot < state.slot {
+        apply_block(&mut state, block, ctx, checks)?;
+    } else {
+        state_transition(&mut state, block, ctx, checks)?;
+    }
     // The transition has hashed the body already.
     let header = BeaconBlockHeader { state_root: message.state_root, ..state.latest_block_header };
     let root = header.tree_hash_root();

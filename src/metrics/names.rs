@@ -40,6 +40,20 @@ pub const BLOCK_STAGE_SECONDS: Metric =
 pub const BLOCKS: Metric = counter("hornero_blocks_total", "Block tasks by how they ended.").by(&["outcome"]);
 /// Blocks that wait for their parent.
 pub const PENDING_BLOCKS: Metric = gauge("hornero_pending_blocks", "Blocks that wait for their parent.");
+/// Blocks that were the first of their branch in an epoch, by whether the epoch's end was done before they came.
+pub const FIRST_BLOCKS: Metric =
+    counter("hornero_first_blocks_total", "First blocks of an epoch, by whether the epoch was prepared (yes, no).")
+        .by(&["prepared"]);
+/// What the next epoch's state and committees cost.
+pub const PREPARED_BYTES: Metric = gauge(
+    "hornero_prepared_bytes",
+    "Memory of what was prepared for the next epoch, beside the head's state, in bytes.",
+);
+/// Validators whose keys were checked.
+pub const KEYS_CHECKED: Metric = gauge(
+    "hornero_keys_checked",
+    "Validators, from the first on, whose decompressed keys are known to be in their file.",
+);
 /// Messages that wait in each queue.
 pub const QUEUE_LENGTH: Metric = gauge("hornero_queue_length", "Messages that wait in each queue.").by(&["queue"]);
 /// Messages dropped because a queue was full.
@@ -143,6 +157,9 @@ pub const ALL: &[&Metric] = &[
     &BLOCK_STAGE_SECONDS,
     &BLOCKS,
     &PENDING_BLOCKS,
+    &FIRST_BLOCKS,
+    &PREPARED_BYTES,
+    &KEYS_CHECKED,
     &QUEUE_LENGTH,
     &QUEUE_DROPPED,
     // The network.

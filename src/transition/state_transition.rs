@@ -18,9 +18,22 @@ pub fn state_transition(
     ctx: &Context,
     checks: Checks,
 ) -> Result<(), TransitionError> {
-    let block = &signed_block.message;
-    process_slots(state, block.slot, ctx)?;
+    process_slots(state, signed_block.message.slot, ctx)?;
+    apply_block(state, signed_block, ctx, checks)
+}
 
+/// The rest of [`state_transition`], for a state that was taken to the block's slot before the block came.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#beacon-chain-state-transition-function>
+///
+/// # Errors
+/// As [`state_transition`].
+pub fn apply_block(
+    state: &mut BeaconState,
+    signed_block: &SignedBeaconBlock,
+    ctx: &Context,
+    checks: Checks,
+) -> Result<(), TransitionError> {
+    let block = &signed_block.message;
     let mut signatures = SignatureCollector::new(checks.signatures);
     let SignedBeaconBlockHeader { message: header, signature } = signed_block.signed_header();
     process_block_header(state, &header)?;

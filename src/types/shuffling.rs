@@ -50,7 +50,7 @@ impl Shuffling {
     }
 
     /// Bytes on the heap.
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.shuffled.capacity() * size_of::<u32>() + size_of_val(&*self.joint_keys)
     }
 
