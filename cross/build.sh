@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 # No `-C target-cpu=cortex-a72`: rustc takes it that a Cortex-A72 has the AES and SHA instructions, which are optional and
 # which the Raspberry Pi 4 lacks, so the program would die there of an illegal instruction. Generic aarch64 it is; blst,
-# ring and sha2 look for the instructions at run time and use them on a Raspberry Pi 5.
+# ring, sha2 and hashtree look for the instructions at run time and use them on a Raspberry Pi 5.
 target=aarch64-unknown-linux-gnu
 target_dir=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 profile=dist
@@ -26,8 +26,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-if ! command -v aarch64-linux-gnu-gcc >/dev/null; then
-  echo "cross/build.sh: install the packages gcc-aarch64-linux-gnu and libc6-dev-arm64-cross" >&2
+if ! command -v aarch64-linux-gnu-gcc >/dev/null || ! command -v make >/dev/null; then
+  echo "cross/build.sh: install the packages gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and make" >&2
   exit 1
 fi
 if [ -n "$debian" ]; then
@@ -39,6 +39,8 @@ elif [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
 fi
 
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+# hashtree is built by its own makefile, which asks CC what it compiles for; HOST_CC is for what build scripts need.
+export CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar HOST_CC=gcc HOST_AR=ar
 cargo build --locked --profile "$profile" --target "$target" "${cargo_args[@]}"
 bin=$target_dir/$target/$profile/hornero
 ls -l "$bin"

@@ -13,9 +13,9 @@ mod tree;
 
 pub use chunks::{CHUNK, Chunks};
 pub use column::{Column, ColumnError, Element, Record};
-pub use merkle::{ZERO_HASHES, hash_pair, merkleize, mix_in_length};
+pub use merkle::{Node, ZERO_HASHES, fold, hash_pair, hash_pairs, merkleize, mix_in_length};
 pub use progressive::merkleize_progressive;
-pub use tree::{GROUP_LEAVES, HashTree};
+pub use tree::HashTree;
 
 /// A node of a Merkle tree.
 pub type Hash256 = alloy_primitives::B256;

@@ -1,37 +1,54 @@
-//! A long list in shared chunks: a copy costs a pointer a chunk, and a write copies one chunk.
+//! A long list in shared pieces: a copy costs nothing, and a write copies one piece.
 
 use std::sync::Arc;
 
-/// Items in a chunk. Smaller chunks make a scattered write cheaper, larger ones a scan and a copy of the whole. With a
-/// million validators, the state after a block costs 3.6 MiB more with 256, and 5.6 with 1,024; scans take as long.
-pub const CHUNK: usize = 256;
+/// Items of a chunk, the unit in which lists of whatever type are scanned side by side.
+///
+/// It is also the fewest items that are copied for one write: a block pays some 500 balances all over the registry. With a
+/// million validators one more state after a block cost 5.6 MiB when 1,024 balances were copied at once, and 3.6 with 256.
+pub const CHUNK: usize = 128;
 
-/// Bytes of a chunk besides its items: two counters and the vector's own three words.
-const CHUNK_HEAD: usize = 5 * size_of::<usize>();
+/// Small items share pieces of this size, several chunks each, since a piece costs some 40 bytes beside its items.
+const PIECE_BYTES: usize = 1024;
+
+/// Bytes of an allocation behind an [`Arc`] before its content: two counters.
+const COUNTERS: usize = 2 * size_of::<usize>();
 
 /// A list whose copies share their memory until one of them writes.
 #[derive(Clone, Debug)]
 pub struct Chunks<T> {
-    // Every chunk but the last holds `CHUNK` items; none is empty.
-    chunks: Vec<Arc<Vec<T>>>,
+    // Every piece but the last holds `Chunks::PER_PIECE` items; none is empty. The table too is shared: at mainnet's size
+    // the tables of a state's columns would be a megabyte to copy.
+    pieces: Arc<Vec<Arc<[T]>>>,
     len: usize,
 }
 
 impl<T> Default for Chunks<T> {
     fn default() -> Self {
-        Chunks { chunks: Vec::new(), len: 0 }
+        Chunks { pieces: Arc::default(), len: 0 }
     }
 }
 
+impl<T> Chunks<T> {
+    /// Items in a piece: whole chunks.
+    pub(super) const PER_PIECE: usize = {
+        let fit = PIECE_BYTES / size_of::<T>();
+        if fit > CHUNK { 1 << fit.ilog2() } else { CHUNK }
+    };
+    /// Chunks in a piece.
+    const CHUNKS: usize = Self::PER_PIECE / CHUNK;
+}
+
 impl<T: Clone + PartialEq> Chunks<T> {
-    /// `len` copies of `value`, all whole chunks of them in one place.
+    /// `len` copies of `value`, all whole pieces of them in one place.
     pub fn filled(value: T, len: usize) -> Self {
-        let whole = Arc::new(vec![value.clone(); CHUNK.min(len)]);
-        let mut chunks = vec![whole; len / CHUNK];
-        if !len.is_multiple_of(CHUNK) {
-            chunks.push(Arc::new(vec![value; len % CHUNK]));
+        let whole: Arc<[T]> = vec![value; Self::PER_PIECE.min(len)].into();
+        let mut pieces = vec![whole.clone(); len / Self::PER_PIECE];
+        let rest = len % Self::PER_PIECE;
+        if rest > 0 {
+            pieces.push(whole[..rest].into());
         }
-        Chunks { chunks, len }
+        Chunks { pieces: Arc::new(pieces), len }
     }
 
     /// How many items there are.
@@ -46,116 +63,155 @@ impl<T: Clone + PartialEq> Chunks<T> {
 
     /// The item at `index`.
     pub fn get(&self, index: usize) -> Option<&T> {
-        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+        self.pieces.get(index / Self::PER_PIECE)?.get(index % Self::PER_PIECE)
     }
 
-    /// Writes `value` at `index`; says whether that changed anything. Copies the chunk if it is shared.
+    /// Writes `value` at `index`; says whether that changed anything. Copies the piece if it is shared.
     ///
     /// # Panics
     /// When `index` is out of range, as a slice does.
     pub fn set(&mut self, index: usize, value: T) -> bool {
-        let chunk = &mut self.chunks[index / CHUNK];
-        if chunk[index % CHUNK] == value {
+        let (number, place) = (index / Self::PER_PIECE, index % Self::PER_PIECE);
+        if self.pieces[number][place] == value {
             return false;
         }
-        Arc::make_mut(chunk)[index % CHUNK] = value;
+        self.piece_mut(number)[place] = value;
         true
     }
 
-    /// Appends an item.
-    pub fn push(&mut self, value: T) {
-        if self.len.is_multiple_of(CHUNK) {
-            self.chunks.push(Arc::new(Vec::with_capacity(1)));
+    /// Appends items: many at once, since the last piece is copied each time. Equal neighbours among the pieces share their
+    /// memory: most of a registry's epochs, flags and scores are the same.
+    pub fn extend_from_slice(&mut self, mut items: &[T]) {
+        while !items.is_empty() {
+            let filled = self.len % Self::PER_PIECE;
+            let (some, rest) = items.split_at(items.len().min(Self::PER_PIECE - filled));
+            let pieces = Arc::make_mut(&mut self.pieces);
+            match pieces.last_mut().filter(|_| filled > 0) {
+                Some(last) => *last = last.iter().chain(some).cloned().collect(),
+                None => pieces.push(some.into()),
+            }
+            self.len += some.len();
+            self.share(self.pieces.len() - 1);
+            items = rest;
         }
-        let last = self.chunks.last_mut().expect("a chunk was just made if there was none");
-        Arc::make_mut(last).push(value);
-        self.len += 1;
     }
 
-    /// Appends up to [`CHUNK`] items at once, where a chunk begins. Equal neighbours share their memory: most of a registry's
-    /// epochs, flags and scores are the same.
-    ///
-    /// # Panics
-    /// When the last chunk is not full, or these are more than fill one.
-    pub fn push_chunk(&mut self, items: Vec<T>) {
-        assert!(self.len.is_multiple_of(CHUNK) && items.len() <= CHUNK, "chunks are full but for the last");
-        if items.is_empty() {
-            return;
-        }
-        self.len += items.len();
-        let chunk = match self.chunks.last() {
-            Some(last) if **last == items => last.clone(),
-            _ => Arc::new(items),
-        };
-        self.chunks.push(chunk);
-    }
-
-    /// Shortens the list to `len` items.
-    pub fn truncate(&mut self, len: usize) {
+    /// Makes the list `len` items long: shortens it, or appends copies of `value`.
+    pub fn resize(&mut self, len: usize, value: T) {
         if len >= self.len {
-            return;
-        }
-        self.chunks.truncate(len.div_ceil(CHUNK));
-        if let Some(last) = self.chunks.last_mut().filter(|_| !len.is_multiple_of(CHUNK)) {
-            Arc::make_mut(last).truncate(len % CHUNK);
+            let until_full = (self.len.next_multiple_of(Self::PER_PIECE).min(len)) - self.len;
+            self.extend_from_slice(&vec![value.clone(); until_full]);
+            let rest = Self::filled(value, len - self.len);
+            if !rest.is_empty() {
+                Arc::make_mut(&mut self.pieces).extend(rest.pieces.iter().cloned());
+            }
+        } else {
+            let pieces = Arc::make_mut(&mut self.pieces);
+            pieces.truncate(len.div_ceil(Self::PER_PIECE));
+            if let Some(last) = pieces.last_mut().filter(|_| !len.is_multiple_of(Self::PER_PIECE)) {
+                *last = last[..len % Self::PER_PIECE].into();
+            }
         }
         self.len = len;
     }
 
     /// The items in order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.pieces.iter().flat_map(|piece| piece.iter())
     }
 
     /// The chunks in order: slices of [`CHUNK`] items, the last perhaps shorter.
     pub fn slices(&self) -> impl Iterator<Item = &[T]> {
-        self.chunks.iter().map(|chunk| chunk.as_slice())
+        self.pieces.iter().flat_map(|piece| piece.chunks(CHUNK))
     }
 
-    /// The chunk with number `index`.
-    pub fn slice(&self, index: usize) -> &[T] {
-        &self.chunks[index]
+    /// The chunk with number `number`: the items from `number * CHUNK` on.
+    ///
+    /// # Panics
+    /// When the list ends before it.
+    pub fn slice(&self, number: usize) -> &[T] {
+        let piece = &self.pieces[number / Self::CHUNKS];
+        let from = number % Self::CHUNKS * CHUNK;
+        &piece[from..piece.len().min(from + CHUNK)]
     }
 
-    /// The chunk with number `index`, if there is one.
-    pub fn chunk(&self, index: usize) -> Option<&[T]> {
-        self.chunks.get(index).map(|chunk| chunk.as_slice())
+    /// The chunk with number `number`, if there is one.
+    pub fn chunk(&self, number: usize) -> Option<&[T]> {
+        (number * CHUNK < self.len).then(|| self.slice(number))
     }
 
-    /// Whether both have the same items in the chunk with number `index`. Costs nothing where they share it.
-    pub fn is_same_chunk(&self, other: &Self, index: usize) -> bool {
-        match (self.chunks.get(index), other.chunks.get(index)) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
-            _ => false,
-        }
-    }
-
-    /// Puts other items in the place of the chunk with number `index`, as many as it has.
+    /// Puts other items in the place of the chunk with number `number`, as many as it has.
     ///
     /// # Panics
     /// When there is no such chunk, or its length is another.
-    pub fn replace_chunk(&mut self, index: usize, items: Vec<T>) {
-        assert_eq!(self.chunks[index].len(), items.len(), "a chunk keeps its length");
-        self.chunks[index] = Arc::new(items);
+    pub fn replace_chunk(&mut self, number: usize, items: &[T]) {
+        assert_eq!(self.slice(number).len(), items.len(), "a chunk keeps its length");
+        let from = number % Self::CHUNKS * CHUNK;
+        if items.len() == self.pieces[number / Self::CHUNKS].len() {
+            return self.replace_piece(number / Self::CHUNKS, items);
+        }
+        self.piece_mut(number / Self::CHUNKS)[from..from + items.len()].clone_from_slice(items);
+        if (number + 1).is_multiple_of(Self::CHUNKS) {
+            self.share(number / Self::CHUNKS);
+        }
     }
 
-    /// How many chunks `self` has that `other` does not share: what keeping both costs.
-    pub fn unshared_chunks(&self, other: &Self) -> usize {
-        let shared = self.chunks.iter().zip(&other.chunks).filter(|(a, b)| Arc::ptr_eq(a, b)).count();
-        self.chunks.len() - shared
+    /// Whether both have the same items in the chunk with number `number`. Costs nothing where they share it.
+    pub fn is_same_chunk(&self, other: &Self, number: usize) -> bool {
+        let piece = number / Self::CHUNKS;
+        number * CHUNK < self.len.min(other.len)
+            && (Arc::ptr_eq(&self.pieces[piece], &other.pieces[piece]) || self.slice(number) == other.slice(number))
     }
 
-    /// Bytes on the heap that keeping `self` beside `other` costs: the chunks that they do not share, and the pointers. Equal
-    /// neighbours that are one chunk count once.
+    /// How many pieces `self` has that `other` does not share: what keeping both costs.
+    pub fn unshared_pieces(&self, other: &Self) -> usize {
+        let shared = self.pieces.iter().zip(other.pieces.iter()).filter(|(a, b)| Arc::ptr_eq(a, b)).count();
+        self.pieces.len() - shared
+    }
+
+    /// Bytes on the heap that keeping `self` beside `other` costs: the pieces that they do not share, and the table. Equal
+    /// neighbours that are one piece count once.
     pub fn bytes_beside(&self, other: &Self) -> usize {
-        let is_counted = |at: usize, chunk| {
-            let theirs = other.chunks.get(at).into_iter();
-            let before = at.checked_sub(1).map(|before| &self.chunks[before]);
-            theirs.chain(before).any(|same| Arc::ptr_eq(chunk, same))
+        if Arc::ptr_eq(&self.pieces, &other.pieces) {
+            return 0;
+        }
+        let is_counted = |at: usize, piece| {
+            let theirs = other.pieces.get(at).into_iter();
+            let before = at.checked_sub(1).map(|before| &self.pieces[before]);
+            theirs.chain(before).any(|same| Arc::ptr_eq(piece, same))
         };
-        let unshared = self.chunks.iter().enumerate().filter(|(at, chunk)| !is_counted(*at, chunk));
-        let bytes: usize = unshared.map(|(_, chunk)| CHUNK_HEAD + chunk.capacity() * size_of::<T>()).sum();
-        bytes + self.chunks.capacity() * size_of::<Arc<Vec<T>>>()
+        let unshared = self.pieces.iter().enumerate().filter(|(at, piece)| !is_counted(*at, piece));
+        let bytes: usize = unshared.map(|(_, piece)| COUNTERS + size_of_val(&**piece)).sum();
+        let table = COUNTERS + size_of::<Vec<Arc<[T]>>>() + self.pieces.capacity() * size_of::<Arc<[T]>>();
+        bytes + table
+    }
+
+    /// Puts items in the place of a whole piece, in its memory if nobody else has it.
+    pub(super) fn replace_piece(&mut self, number: usize, items: &[T]) {
+        let piece = &mut Arc::make_mut(&mut self.pieces)[number];
+        match Arc::get_mut(piece) {
+            Some(piece) => piece.clone_from_slice(items),
+            None => *piece = items.into(),
+        }
+        self.share(number);
+    }
+
+    /// Whether a piece and the one before it are one in memory.
+    pub(super) fn is_shared_with_previous(&self, number: usize) -> bool {
+        number > 0 && Arc::ptr_eq(&self.pieces[number], &self.pieces[number - 1])
+    }
+
+    fn piece_mut(&mut self, number: usize) -> &mut [T] {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.pieces)[number])
+    }
+
+    /// Lets a piece share the memory of the one before it if they are equal.
+    fn share(&mut self, number: usize) {
+        let is_equal = number > 0 && self.pieces[number] == self.pieces[number - 1];
+        if is_equal && !self.is_shared_with_previous(number) {
+            let pieces = Arc::make_mut(&mut self.pieces);
+            pieces[number] = pieces[number - 1].clone();
+        }
     }
 }
 
@@ -164,17 +220,18 @@ impl<T: Clone + PartialEq> FromIterator<T> for Chunks<T> {
         let mut items = items.into_iter();
         let mut all = Chunks::default();
         loop {
-            let chunk: Vec<T> = items.by_ref().take(CHUNK).collect();
-            if chunk.is_empty() {
+            let piece: Vec<T> = items.by_ref().take(Self::PER_PIECE).collect();
+            if piece.is_empty() {
                 return all;
             }
-            all.push_chunk(chunk);
+            all.extend_from_slice(&piece);
         }
     }
 }
 
 impl<T: PartialEq> PartialEq for Chunks<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.chunks.iter().zip(&other.chunks).all(|(a, b)| Arc::ptr_eq(a, b) || a == b)
+        let mut both = self.pieces.iter().zip(other.pieces.iter());
+        self.len == other.len && both.all(|(a, b)| Arc::ptr_eq(a, b) || a == b)
     }
 }

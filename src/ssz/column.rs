@@ -2,7 +2,13 @@
 
 use std::io::{self, Read, Write};
 
-use super::{CHUNK, Chunks, GROUP_LEAVES, Hash256, HashTree, merkleize, mix_in_length};
+use super::{
+    CHUNK, Chunks, Hash256, HashTree,
+    merkle::{Node, merkleize, mix_in_length},
+};
+
+/// Leaves under one remembered root: a kibibyte, which is a piece of numbers.
+const GROUP_LEAVES: usize = 32;
 
 /// What a column can hold: an item of fixed SSZ length.
 pub trait Element: Clone + PartialEq {
@@ -74,7 +80,7 @@ pub enum ColumnError {
 #[derive(Clone, Debug)]
 pub struct Column<T> {
     items: Chunks<T>,
-    tree: HashTree,
+    tree: HashTree<GROUP_LEAVES>,
 }
 
 impl<T> Default for Column<T> {
@@ -116,8 +122,13 @@ impl<T: Element> Column<T> {
 
     /// Appends an item.
     pub fn push(&mut self, value: T) {
+        self.extend_from_slice(&[value]);
+    }
+
+    /// Appends items: many cost less at once.
+    pub fn extend_from_slice(&mut self, items: &[T]) {
         self.tree.mark(self.items.len() / T::PER_LEAF);
-        self.items.push(value);
+        self.items.extend_from_slice(items);
     }
 
     /// Removes all items.
@@ -157,14 +168,13 @@ impl<T: Element> Column<T> {
     /// Replaces the items chunk by chunk: `f(number, old, new)` puts into `new`, which comes empty, one item for each of
     /// `old`. A chunk in which nothing changes stays shared and hashed.
     pub fn update_chunks(&mut self, mut f: impl FnMut(usize, &[T], &mut Vec<T>)) {
-        let mut new = Vec::new();
+        let mut new = Vec::with_capacity(CHUNK);
         for number in 0..self.len().div_ceil(CHUNK) {
             let old = self.items.slice(number);
             new.clear();
-            new.reserve_exact(old.len());
             f(number, old, &mut new);
             if new != old {
-                self.replace_chunk(number, std::mem::take(&mut new));
+                self.replace_chunk(number, &new);
             }
         }
     }
@@ -173,10 +183,13 @@ impl<T: Element> Column<T> {
     ///
     /// # Panics
     /// When there is no such chunk, or its length is another.
-    pub fn replace_chunk(&mut self, number: usize, new: Vec<T>) {
-        let leaves = self.items.slice(number).chunks(T::PER_LEAF).zip(new.chunks(T::PER_LEAF));
-        for (leaf, _) in leaves.enumerate().filter(|(_, (old, new))| old != new) {
-            self.tree.mark(number * CHUNK / T::PER_LEAF + leaf);
+    pub fn replace_chunk(&mut self, number: usize, new: &[T]) {
+        let old = self.items.slice(number);
+        let per_group = GROUP_LEAVES * T::PER_LEAF;
+        for (n, (old, new)) in old.chunks(per_group).zip(new.chunks(per_group)).enumerate() {
+            if old != new {
+                self.tree.mark(number * CHUNK / T::PER_LEAF + n * GROUP_LEAVES);
+            }
         }
         self.items.replace_chunk(number, new);
     }
@@ -198,11 +211,16 @@ impl<T: Element> Column<T> {
         let depth = depth_of(limit.div_ceil(T::PER_LEAF as u64));
         if 1 << depth <= GROUP_LEAVES {
             // Too small to be worth remembering.
-            let mut nodes = [Hash256::ZERO; GROUP_LEAVES];
-            fill_leaves(items, 0, &mut nodes);
-            return merkleize(nodes[..leaves].to_vec(), 0, depth);
+            let mut nodes = [[0; 32]; GROUP_LEAVES];
+            fill_group(items, 0, &mut nodes);
+            return merkleize(nodes[..leaves].iter().map(|node| Hash256::from(*node)).collect(), 0, depth);
         }
-        self.tree.update(leaves, |first, out: &mut [Hash256; GROUP_LEAVES]| fill_leaves(items, first, out));
+        self.tree.update(leaves, |firsts, out: &mut [Node]| {
+            firsts
+                .iter()
+                .zip(out.chunks_exact_mut(GROUP_LEAVES))
+                .for_each(|(first, out)| fill_group(items, *first, out));
+        });
         self.tree.root(depth)
     }
 
@@ -246,7 +264,7 @@ impl<T: Element> Column<T> {
             }
         }
         let mut column = Column::default();
-        let mut buffer = vec![0; CHUNK * T::SSZ_LEN];
+        let mut buffer = vec![0; Chunks::<T>::PER_PIECE * T::SSZ_LEN];
         let mut left = bytes.unwrap_or(u64::MAX);
         loop {
             let want = (buffer.len() as u64).min(left) as usize;
@@ -266,7 +284,7 @@ impl<T: Element> Column<T> {
         }
     }
 
-    /// Appends a chunk of items; only the last may be short.
+    /// Appends a chunk of items from their SSZ.
     fn append(&mut self, bytes: &[u8], limit: u64) -> Result<(), ColumnError> {
         let items = bytes.chunks_exact(T::SSZ_LEN);
         if !items.remainder().is_empty() {
@@ -279,7 +297,7 @@ impl<T: Element> Column<T> {
         for item in items {
             chunk.push(T::read(item).ok_or(ColumnError::Item { index: self.len() + chunk.len() })?);
         }
-        self.items.push_chunk(chunk);
+        self.extend_from_slice(&chunk);
         Ok(())
     }
 }
@@ -312,16 +330,18 @@ fn depth_of(leaves: u64) -> usize {
     leaves.max(1).next_power_of_two().ilog2() as usize
 }
 
-fn fill_leaves<T: Element>(items: &Chunks<T>, first: usize, out: &mut [Hash256; GROUP_LEAVES]) {
-    for (n, leaf) in out.iter_mut().enumerate() {
-        // `PER_LEAF` divides `CHUNK`, so a leaf never lies in two chunks.
-        let from = (first + n) * T::PER_LEAF;
-        if from >= items.len() {
-            return;
+/// Writes the leaves of the group that begins with the leaf `first`, as far as there are items.
+fn fill_group<T: Element>(items: &Chunks<T>, first: usize, out: &mut [Node]) {
+    // A chunk may be less than a group (of flags), or more (of hashes); a leaf never lies in two.
+    let (mut item, mut out) = (first * T::PER_LEAF, out);
+    while item < items.len() && !out.is_empty() {
+        let slice = &items.slice(item / CHUNK)[item % CHUNK..];
+        for (items, leaf) in slice.chunks(T::PER_LEAF).zip(out.iter_mut()) {
+            *leaf = T::leaf(items).0;
         }
-        let slice = items.slice(from / CHUNK);
-        let start = from % CHUNK;
-        *leaf = T::leaf(&slice[start..slice.len().min(start + T::PER_LEAF)]);
+        let leaves = slice.len().div_ceil(T::PER_LEAF).min(out.len());
+        item += leaves * T::PER_LEAF;
+        out = &mut out[leaves..];
     }
 }
 

@@ -93,9 +93,9 @@ impl<T: Number> Column<T> {
             }
             let grown = items.split_off(had);
             if had > 0 {
-                self.replace_chunk(number, items);
+                self.replace_chunk(number, &items);
             }
-            grown.into_iter().for_each(|item| self.push(item));
+            self.extend_from_slice(&grown);
             next = number + 1;
         }
         if self.len() == len { Ok(()) } else { Err(ColumnError::Item { index: self.len() }) }
@@ -309,7 +309,7 @@ mod tests {
         let mut one = old.clone();
         one.set(50_000, 7);
         let (again, bytes) = numbers_again(&old, &one);
-        assert!(bytes < 2 * CHUNK && again.items().unshared_chunks(old.items()) == 1);
+        assert!(bytes < 2 * CHUNK && again.items().unshared_pieces(old.items()) == 1);
 
         let mut queue: Column<u64> = (0..5_000).map(|n| n * n).collect();
         let before = queue.clone();

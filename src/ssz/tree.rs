@@ -1,125 +1,166 @@
 //! The remembered hashes of a column.
 //!
-//! Two levels are kept: the root of each *group* of 8 leaves, and the root of each *block* of 128 groups. A change marks
-//! its group; the next root hashes the marked groups, their blocks, and the few nodes above.
+//! Three levels are kept: the root of each *group* of leaves, the root of each *block* of 128 groups, and the root of all. A
+//! change marks its group; the next root hashes the marked groups, their blocks, and the few nodes above.
 
-use super::{Chunks, Hash256, ZERO_HASHES, merkleize};
+use super::{
+    CHUNK, Chunks, Hash256, ZERO_HASHES,
+    merkle::{Node, fold, merkleize},
+};
 
-/// Leaves under one remembered root of the lower level.
-pub const GROUP_LEAVES: usize = 8;
-const GROUP_DEPTH: usize = GROUP_LEAVES.ilog2() as usize;
-/// Groups under one remembered root of the upper level.
-const BLOCK_GROUPS: usize = 128;
-const BLOCK_DEPTH: usize = GROUP_DEPTH + BLOCK_GROUPS.ilog2() as usize;
+/// Groups under one remembered root of the upper level: a piece of them.
+const BLOCK_GROUPS: usize = CHUNK;
 const WORD: usize = u64::BITS as usize;
 const BLOCK_WORDS: usize = BLOCK_GROUPS / WORD;
+const _: () = assert!(Chunks::<Hash256>::PER_PIECE == BLOCK_GROUPS, "a block's groups are one piece");
 
-/// Remembered hashes over leaves that live elsewhere.
+/// Remembered hashes over leaves that live elsewhere, in groups of `GROUP` leaves.
 #[derive(Clone, Debug, Default)]
-pub struct HashTree {
+pub struct HashTree<const GROUP: usize> {
     groups: Chunks<Hash256>,
-    blocks: Vec<Hash256>,
-    // A bit per group; whole blocks at a time.
+    blocks: Chunks<Hash256>,
+    // A bit per group, whole blocks at a time; empty when none is set, so that copies of a hashed column copy none.
     dirty: Vec<u64>,
     leaves: usize,
+    // The root of all, with its depth, until something changes.
+    top: Option<(usize, Hash256)>,
 }
 
-impl HashTree {
+impl<const GROUP: usize> HashTree<GROUP> {
+    const GROUP_DEPTH: usize = GROUP.ilog2() as usize;
+    const BLOCK_DEPTH: usize = Self::GROUP_DEPTH + BLOCK_GROUPS.ilog2() as usize;
+
     /// Says that `leaf` changed. Leaves beyond the end count as changed anyway once they are there.
     pub fn mark(&mut self, leaf: usize) {
-        let group = leaf / GROUP_LEAVES;
-        if let Some(word) = self.dirty.get_mut(group / WORD) {
-            *word |= 1 << (group % WORD);
+        let group = leaf / GROUP;
+        if group >= self.groups.len() {
+            return;
         }
+        if self.dirty.is_empty() {
+            self.dirty = vec![0; self.blocks.len() * BLOCK_WORDS];
+            self.top = None;
+        }
+        self.dirty[group / WORD] |= 1 << (group % WORD);
     }
 
-    /// Brings the remembered hashes up to date with `leaves` leaves. `fill(first, out)` writes the leaves from number
-    /// `first` on into `out`, which comes zeroed; it leaves alone what is beyond the end.
-    pub fn update(&mut self, leaves: usize, fill: impl Fn(usize, &mut [Hash256; GROUP_LEAVES])) {
+    /// Brings the remembered hashes up to date with `leaves` leaves. `fill(firsts, out)` writes groups of leaves into `out`,
+    /// which comes zeroed: the nth group begins with the leaf `firsts[n]`. It leaves alone what is beyond the end.
+    pub fn update(&mut self, leaves: usize, fill: impl Fn(&[usize], &mut [Node])) {
         self.resize(leaves);
-        for block in 0..self.blocks.len() {
-            let words = block * BLOCK_WORDS..(block + 1) * BLOCK_WORDS;
-            if self.dirty[words.clone()].iter().all(|word| *word == 0) {
-                continue;
+        let mut work = Work::default();
+        for (block, bits) in std::mem::take(&mut self.dirty).chunks_exact(BLOCK_WORDS).enumerate() {
+            work.firsts.clear();
+            for (word, bits) in bits.iter().enumerate().filter(|(_, bits)| **bits != 0) {
+                let groups = (0..WORD).filter(|bit| bits >> bit & 1 == 1);
+                let first = block * BLOCK_GROUPS + word * WORD;
+                work.firsts.extend(groups.map(|bit| (first + bit) * GROUP).filter(|first| *first < leaves));
             }
-            for word in words {
-                self.update_groups(word, &fill);
+            if !work.firsts.is_empty() {
+                self.update_block(block, &mut work, &fill);
             }
-            self.blocks[block] = self.block_root(block);
         }
     }
 
     /// The root of a tree of `depth` above the leaves. Call [`HashTree::update`] first.
-    pub fn root(&self, depth: usize) -> Hash256 {
-        debug_assert!(self.dirty.iter().all(|word| *word == 0), "update comes before root");
-        if depth >= BLOCK_DEPTH {
-            return merkleize(self.blocks.clone(), BLOCK_DEPTH, depth);
+    pub fn root(&mut self, depth: usize) -> Hash256 {
+        debug_assert!(self.dirty.is_empty(), "update comes before root");
+        if let Some((_, root)) = self.top.filter(|(of, _)| *of == depth) {
+            return root;
         }
-        assert!(depth >= GROUP_DEPTH, "a list with a limit under {GROUP_LEAVES} leaves is not worth a tree");
-        merkleize(self.groups.iter().copied().collect(), GROUP_DEPTH, depth)
+        let (nodes, from) = match depth {
+            _ if depth >= Self::BLOCK_DEPTH => (&self.blocks, Self::BLOCK_DEPTH),
+            _ => (&self.groups, Self::GROUP_DEPTH),
+        };
+        assert!(depth >= from, "a list with a limit under {GROUP} leaves is not worth a tree");
+        let root = merkleize(nodes.iter().copied().collect(), from, depth);
+        self.top = Some((depth, root));
+        root
     }
 
     /// Bytes on the heap that keeping `self` beside `other` costs.
     pub fn bytes_beside(&self, other: &Self) -> usize {
-        let own = self.blocks.capacity() * size_of::<Hash256>() + self.dirty.capacity() * size_of::<u64>();
-        own + self.groups.bytes_beside(&other.groups)
+        let dirty = self.dirty.capacity() * size_of::<u64>();
+        dirty + self.groups.bytes_beside(&other.groups) + self.blocks.bytes_beside(&other.blocks)
     }
 
     fn resize(&mut self, leaves: usize) {
         if leaves == self.leaves {
             return;
         }
-        let groups = leaves.div_ceil(GROUP_LEAVES);
-        let first_changed = leaves.min(self.leaves) / GROUP_LEAVES;
+        let groups = leaves.div_ceil(GROUP);
+        let first_changed = leaves.min(self.leaves) / GROUP;
         let blocks = groups.div_ceil(BLOCK_GROUPS);
-        self.groups.truncate(groups);
-        while self.groups.len() < groups {
-            self.groups.push(Hash256::ZERO);
-        }
-        self.blocks.resize(blocks, Hash256::ZERO);
-        self.dirty.resize(blocks * BLOCK_WORDS, 0);
-        // From the first group that gained or lost a leaf on; a group beyond the end is harmless.
-        for group in first_changed..groups.max(first_changed + 1).min(blocks * BLOCK_GROUPS) {
-            self.mark(group * GROUP_LEAVES);
-        }
+        self.groups.resize(groups, ZERO_HASHES[Self::GROUP_DEPTH]);
+        self.blocks.resize(blocks, ZERO_HASHES[Self::BLOCK_DEPTH]);
         self.leaves = leaves;
-    }
-
-    fn update_groups(&mut self, word: usize, fill: &impl Fn(usize, &mut [Hash256; GROUP_LEAVES])) {
-        let mut bits = std::mem::take(&mut self.dirty[word]);
-        while bits != 0 {
-            let group = word * WORD + bits.trailing_zeros() as usize;
-            bits &= bits - 1;
-            if group < self.groups.len() {
-                let mut leaves = [Hash256::ZERO; GROUP_LEAVES];
-                fill(group * GROUP_LEAVES, &mut leaves);
-                self.groups.set(group, fold(&mut leaves, 0));
-            }
+        self.top = None;
+        self.dirty.resize(blocks * BLOCK_WORDS, 0);
+        // From the first group that gained or lost a leaf on; where it ended with a group, the block lost others all the same.
+        for group in first_changed.min(groups.saturating_sub(1))..groups {
+            self.mark(group * GROUP);
         }
     }
 
-    fn block_root(&self, block: usize) -> Hash256 {
-        let mut nodes = [ZERO_HASHES[GROUP_DEPTH]; BLOCK_GROUPS];
-        let groups = block * BLOCK_GROUPS..((block + 1) * BLOCK_GROUPS).min(self.groups.len());
+    /// Hashes the groups of a block that begin with the leaves `work.firsts`, and the block.
+    fn update_block(&mut self, block: usize, work: &mut Work, fill: &impl Fn(&[usize], &mut [Node])) {
+        work.leaves.clear();
+        work.leaves.resize(work.firsts.len() * GROUP, [0; 32]);
+        fill(&work.firsts, &mut work.leaves);
+        let distinct = work.drop_equal_neighbours(GROUP);
+        let roots = fold(&mut work.leaves[..distinct * GROUP], Self::GROUP_DEPTH);
+        debug_assert_eq!(roots, distinct);
+
+        let first = block * BLOCK_GROUPS;
+        work.groups.clear();
+        work.groups.extend_from_slice(self.groups.slice(block));
+        for (leaf, place) in work.firsts.iter().zip(&work.places) {
+            work.groups[leaf / GROUP - first] = Hash256::from(work.leaves[*place]);
+        }
+        self.groups.replace_piece(block, &work.groups);
+        let root = if self.groups.is_shared_with_previous(block) {
+            *self.blocks.get(block - 1).expect("the block before")
+        } else {
+            Self::block_root(&work.groups)
+        };
+        self.blocks.set(block, root);
+    }
+
+    fn block_root(groups: &[Hash256]) -> Hash256 {
+        let mut nodes = [ZERO_HASHES[Self::GROUP_DEPTH].0; BLOCK_GROUPS];
         for (node, group) in nodes.iter_mut().zip(groups) {
-            *node = *self.groups.get(group).expect("within the groups");
+            *node = group.0;
         }
-        fold(&mut nodes, GROUP_DEPTH)
+        fold(&mut nodes, BLOCK_GROUPS.ilog2() as usize);
+        Hash256::from(nodes[0])
     }
 }
 
-/// The root of a full tree above nodes that are roots of trees of depth `depth`; `nodes`, a power of two of them, is used
-/// up. What is zero throughout needs no hashing: most scores and flags.
-fn fold(nodes: &mut [Hash256], depth: usize) -> Hash256 {
-    let mut len = nodes.len();
-    if nodes.iter().all(|node| *node == ZERO_HASHES[depth]) {
-        return ZERO_HASHES[depth + len.ilog2() as usize];
-    }
-    while len > 1 {
-        len /= 2;
-        for i in 0..len {
-            nodes[i] = super::hash_pair(&nodes[2 * i], &nodes[2 * i + 1]);
+/// Working space of an update, of a block at most.
+#[derive(Default)]
+struct Work {
+    // The first leaf of each group to hash.
+    firsts: Vec<usize>,
+    leaves: Vec<Node>,
+    // Of each group to hash, its place among the distinct ones.
+    places: Vec<usize>,
+    groups: Vec<Hash256>,
+}
+
+impl Work {
+    /// Moves groups of leaves together, so that those equal to the one before are hashed once: most scores and flags. Says how
+    /// many are left.
+    fn drop_equal_neighbours(&mut self, group: usize) -> usize {
+        let mut kept = 0;
+        self.places.clear();
+        for start in (0..self.leaves.len()).step_by(group) {
+            let is_new =
+                kept == 0 || self.leaves[start..start + group] != self.leaves[(kept - 1) * group..kept * group];
+            if is_new {
+                self.leaves.copy_within(start..start + group, kept * group);
+                kept += 1;
+            }
+            self.places.push(kept - 1);
         }
+        kept
     }
-    nodes[0]
 }

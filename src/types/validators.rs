@@ -12,6 +12,7 @@ use std::{
 mod chunk;
 mod difference;
 mod pubkey_index;
+mod roots;
 
 pub use chunk::RegistryChunk;
 use pubkey_index::PubkeyIndex;
@@ -21,13 +22,14 @@ use super::{
     BLSPubkey, Epoch, Gwei, Hash256, Validator, ValidatorIndex,
     preset::{EFFECTIVE_BALANCE_INCREMENT, FAR_FUTURE_EPOCH, VALIDATOR_REGISTRY_LIMIT},
 };
-use crate::ssz::{
-    CHUNK, Chunks, Column, ColumnError, Element, GROUP_LEAVES, HashTree, Record, hash_pair, mix_in_length,
-};
+use crate::ssz::{CHUNK, Chunks, ColumnError, Element, HashTree, Record};
 
 /// Bytes of one record in SSZ.
 pub const VALIDATOR_LEN: usize = 121;
-const REGISTRY_DEPTH: usize = VALIDATOR_REGISTRY_LIMIT.ilog2() as usize;
+/// Records under one remembered root: few, since a record takes eight hashes, and those that change lie scattered.
+const GROUP_RECORDS: usize = 8;
+/// Records that are read at once: a piece of the narrowest column.
+const RECORDS_READ: usize = 1024;
 const FAR_FUTURE: u32 = u32::MAX;
 
 impl Record for Validator {
@@ -47,7 +49,7 @@ pub struct Validators {
     withdrawable_epochs: Chunks<u32>,
     // Records that the columns above can't hold; for these the columns' values mean nothing.
     misfits: BTreeMap<usize, Validator>,
-    tree: HashTree,
+    tree: HashTree<GROUP_RECORDS>,
     index: PubkeyIndex,
 }
 
@@ -172,56 +174,13 @@ impl Validators {
 
     /// Appends a record.
     pub fn push(&mut self, validator: Validator) {
-        let index = self.len();
-        let narrow = Narrow::of(&validator).unwrap_or_else(|| {
-            self.misfits.insert(index, validator.clone());
-            Narrow::default()
-        });
-        self.index.push(validator.pubkey, index);
-        self.pubkeys.push(validator.pubkey);
-        self.withdrawal_credentials.push(validator.withdrawal_credentials);
-        self.effective_balances.push(narrow.effective_balance);
-        self.slashed.push(validator.slashed);
-        self.activation_eligibility_epochs.push(narrow.activation_eligibility_epoch);
-        self.activation_epochs.push(narrow.activation_epoch);
-        self.exit_epochs.push(narrow.exit_epoch);
-        self.withdrawable_epochs.push(narrow.withdrawable_epoch);
-        self.tree.mark(index);
+        self.extend(std::slice::from_ref(&validator));
+        self.index.push(validator.pubkey, self.len() - 1);
     }
 
     /// The index of the validator with this key.
     pub fn index_of(&self, pubkey: &BLSPubkey) -> Option<ValidatorIndex> {
         self.index.find(&self.pubkeys, pubkey).map(|index| index as ValidatorIndex)
-    }
-
-    /// Root of the registry as an SSZ list.
-    pub fn hash_tree_root(&mut self) -> Hash256 {
-        let mut tree = std::mem::take(&mut self.tree);
-        tree.update(self.len(), |first, out: &mut [Hash256; GROUP_LEAVES]| {
-            for (leaf, index) in out.iter_mut().zip(first..self.len()) {
-                *leaf = self.record_root(index);
-            }
-        });
-        self.tree = tree;
-        mix_in_length(&self.tree.root(REGISTRY_DEPTH), self.len())
-    }
-
-    fn record_root(&self, index: usize) -> Hash256 {
-        let v = self.get(index).expect("within the registry");
-        let mut second_half_of_key = Hash256::ZERO;
-        second_half_of_key[..16].copy_from_slice(&v.pubkey[32..]);
-        let leaves = [
-            hash_pair(&Hash256::from_slice(&v.pubkey[..32]), &second_half_of_key),
-            v.withdrawal_credentials,
-            number_leaf(v.effective_balance),
-            number_leaf(u64::from(v.slashed)),
-            number_leaf(v.activation_eligibility_epoch),
-            number_leaf(v.activation_epoch),
-            number_leaf(v.exit_epoch),
-            number_leaf(v.withdrawable_epoch),
-        ];
-        let pairs = [0, 2, 4, 6].map(|i| hash_pair(&leaves[i], &leaves[i + 1]));
-        hash_pair(&hash_pair(&pairs[0], &pairs[1]), &hash_pair(&pairs[2], &pairs[3]))
     }
 
     /// Bytes on the heap, hashes and the index of keys included, that keeping `self` beside `other` costs.
@@ -254,15 +213,14 @@ impl Validators {
 
     /// Reads a registry of `bytes` bytes, or to the source's end. Memory grows with what was read.
     pub fn read_list(source: &mut impl Read, bytes: Option<u64>) -> Result<Self, ColumnError> {
-        // Read through a column of whole records a chunk at a time, so that only one chunk exists twice.
-        const PIECE: usize = CHUNK * VALIDATOR_LEN;
         let mut validators = Validators::default();
+        let mut buffer = Vec::new();
         let mut left = bytes.unwrap_or(u64::MAX);
         loop {
-            let want = left.min(PIECE as u64);
-            let piece = Column::<Validator>::read_list(&mut source.take(want), None, VALIDATOR_REGISTRY_LIMIT)?;
-            let got = (piece.len() * <Validator as Element>::SSZ_LEN) as u64;
-            piece.slices().for_each(|records| validators.push_chunk(records));
+            let want = left.min((RECORDS_READ * VALIDATOR_LEN) as u64);
+            buffer.clear();
+            let got = source.take(want).read_to_end(&mut buffer)? as u64;
+            validators.append(&buffer)?;
             left -= got;
             if left == 0 || got < want {
                 validators.index.seal(validators.len());
@@ -274,8 +232,26 @@ impl Validators {
         }
     }
 
-    /// Appends a chunk of records where a chunk begins; the index of keys does not see them before it is sealed.
-    fn push_chunk(&mut self, records: &[Validator]) {
+    /// Appends records from their SSZ.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ColumnError> {
+        let items = bytes.chunks_exact(VALIDATOR_LEN);
+        if !items.remainder().is_empty() {
+            return Err(ColumnError::Remainder { bytes: bytes.len() as u64, item: VALIDATOR_LEN });
+        }
+        if (self.len() + items.len()) as u64 > VALIDATOR_REGISTRY_LIMIT {
+            return Err(ColumnError::TooLong { limit: VALIDATOR_REGISTRY_LIMIT });
+        }
+        let index = |nth: usize| self.len() + nth;
+        let records: Result<Vec<Validator>, ColumnError> = items
+            .enumerate()
+            .map(|(nth, item)| Validator::read(item).ok_or(ColumnError::Item { index: index(nth) }))
+            .collect();
+        self.extend(&records?);
+        Ok(())
+    }
+
+    /// Appends records; the index of keys does not see them before it is sealed.
+    fn extend(&mut self, records: &[Validator]) {
         let first = self.len();
         let mut narrow = Vec::with_capacity(records.len());
         for (n, record) in records.iter().enumerate() {
@@ -284,14 +260,14 @@ impl Validators {
                 Narrow::default()
             }));
         }
-        self.pubkeys.push_chunk(records.iter().map(|v| v.pubkey).collect());
-        self.withdrawal_credentials.push_chunk(records.iter().map(|v| v.withdrawal_credentials).collect());
-        self.slashed.push_chunk(records.iter().map(|v| v.slashed).collect());
-        self.effective_balances.push_chunk(narrow.iter().map(|n| n.effective_balance).collect());
-        self.activation_eligibility_epochs.push_chunk(narrow.iter().map(|n| n.activation_eligibility_epoch).collect());
-        self.activation_epochs.push_chunk(narrow.iter().map(|n| n.activation_epoch).collect());
-        self.exit_epochs.push_chunk(narrow.iter().map(|n| n.exit_epoch).collect());
-        self.withdrawable_epochs.push_chunk(narrow.iter().map(|n| n.withdrawable_epoch).collect());
+        extend(&mut self.pubkeys, records, |v| v.pubkey);
+        extend(&mut self.withdrawal_credentials, records, |v| v.withdrawal_credentials);
+        extend(&mut self.slashed, records, |v| v.slashed);
+        extend(&mut self.effective_balances, &narrow, |n| n.effective_balance);
+        extend(&mut self.activation_eligibility_epochs, &narrow, |n| n.activation_eligibility_epoch);
+        extend(&mut self.activation_epochs, &narrow, |n| n.activation_epoch);
+        extend(&mut self.exit_epochs, &narrow, |n| n.exit_epoch);
+        extend(&mut self.withdrawable_epochs, &narrow, |n| n.withdrawable_epoch);
     }
 
     fn misfit(&self, index: usize) -> Option<&Validator> {
@@ -315,18 +291,23 @@ impl PartialEq for Validators {
 
 impl FromIterator<Validator> for Validators {
     fn from_iter<I: IntoIterator<Item = Validator>>(items: I) -> Self {
-        // A chunk at a time: one by one, each key would pass through the map of those that came later.
+        // Many at a time: one by one, each would copy the columns' last pieces.
         let mut items = items.into_iter();
         let mut validators = Validators::default();
         loop {
-            let chunk: Vec<Validator> = items.by_ref().take(CHUNK).collect();
-            validators.push_chunk(&chunk);
-            if chunk.len() < CHUNK {
+            let records: Vec<Validator> = items.by_ref().take(RECORDS_READ).collect();
+            validators.extend(&records);
+            if records.len() < RECORDS_READ {
                 validators.index.seal(validators.len());
                 return validators;
             }
         }
     }
+}
+
+/// Appends to a column what `field` finds in each record.
+fn extend<R, T: Clone + PartialEq>(column: &mut Chunks<T>, records: &[R], field: impl Fn(&R) -> T) {
+    column.extend_from_slice(&records.iter().map(field).collect::<Vec<T>>());
 }
 
 /// The fields of a record that the columns keep narrower than SSZ does.
@@ -380,17 +361,10 @@ fn narrow_epoch(epoch: Epoch) -> Option<u32> {
     u32::try_from(epoch).ok().filter(|epoch| *epoch != FAR_FUTURE)
 }
 
-fn number_leaf(number: u64) -> Hash256 {
-    let mut leaf = Hash256::ZERO;
-    leaf[..8].copy_from_slice(&number.to_le_bytes());
-    leaf
-}
-
 #[cfg(test)]
 mod tests {
-    use tree_hash::TreeHash as _;
-
     use super::*;
+    use crate::ssz::Column;
 
     fn validator(n: u8) -> Validator {
         Validator {
@@ -421,7 +395,8 @@ mod tests {
         odd.effective_balance = 32 * EFFECTIVE_BALANCE_INCREMENT;
         odd.exit_epoch = 7;
         assert_eq!(validators.get(1), Some(odd.clone()));
-        assert_eq!(validators.record_root(1), odd.tree_hash_root());
+        let whole: Column<Validator> = validators.iter().collect();
+        assert_eq!(validators.hash_tree_root(), whole.clone().list_root(VALIDATOR_REGISTRY_LIMIT));
     }
 
     #[test]
