@@ -32,6 +32,7 @@ pub mod gossip;
 mod handle;
 pub mod light_client;
 mod limits;
+mod memory;
 mod messages;
 pub mod network;
 mod pending;
@@ -49,6 +50,7 @@ mod start;
 mod states;
 mod store_task;
 mod stored;
+mod upkeep;
 // The recorded chain is of the minimal preset.
 #[cfg(all(test, feature = "minimal"))]
 mod tests;
@@ -81,6 +83,8 @@ pub use execution::{ExecutionCommand, PayloadVerdict};
 use gossip::{InvalidBlocks, Seen, View};
 pub use handle::ChainHandle;
 pub use limits::Capacities;
+use memory::Sizes;
+pub use memory::{CacheBytes, StateSizes};
 use messages::MessageWork;
 use network::{GossipId, NetworkCommand, Peer, Status};
 use pending::PendingMessage;
@@ -91,6 +95,7 @@ use shufflings::RecentShufflings;
 pub use snapshot::{BlockInfo, KnownBlocks, Snapshot};
 pub use start::start;
 use states::Entry;
+pub use states::StateLimits;
 use store_task::StoreMessage;
 pub use store_task::Vote;
 
@@ -157,6 +162,8 @@ pub(crate) struct Shared {
     pub blocks_running: AtomicUsize,
     /// Validators, from the first on, whose decompressed keys are known to be in their file.
     pub keys_checked: AtomicUsize,
+    /// What tasks have measured of what they own.
+    pub sizes: Sizes,
     pub work: Sender<BlockWork>,
     pub votes: Sender<MessageWork>,
     pub operations: Sender<MessageWork>,

@@ -17,6 +17,7 @@ mod on_tick;
 mod payload;
 mod proposer_head;
 mod prune;
+mod size;
 mod snapshot;
 mod store;
 mod votes;

@@ -19,6 +19,7 @@ use super::{
     pending::Orphan,
     range_sync::SyncMessage,
     rebuild::prepare,
+    states::Cost,
     store_task::Imported,
 };
 use crate::{
@@ -89,8 +90,8 @@ struct BlockTask {
     stage_ms: u64,
 }
 
-/// What the transition makes of a block.
-type Processed = Result<(Arc<BeaconState>, crate::fork_choice::ImportedBlock), BlockError>;
+/// What the transition makes of a block: its post-state, what that costs beside its parent's, and what the store has to know.
+type Processed = Result<(Arc<BeaconState>, Cost, crate::fork_choice::ImportedBlock), BlockError>;
 
 impl BlockTask {
     fn new(shared: Arc<Shared>, work: BlockWork) -> BlockTask {
@@ -129,7 +130,7 @@ impl BlockTask {
         let (processed, payload) = smol::future::zip(self.process(parent_state.clone()), self.new_payload()).await;
         self.is_payload_verified = self.shared.execution.is_some()
             && matches!(payload, Ok(PayloadStatus::Valid) | Err(BlockError::Invalid(_)));
-        let (state, mut imported) = processed?;
+        let (state, cost, mut imported) = processed?;
         self.stage("transition");
         imported.payload_status = payload?;
         self.pass_on();
@@ -141,7 +142,7 @@ impl BlockTask {
         let slot = self.work.block.message.slot;
         self.shared.clock.until(self.shared.clock.start_of(slot)).await;
         let boundary = boundary(&self.work.block, root, &parent_state, &state);
-        let imported = Box::new(Imported { block: imported, state, boundary });
+        let imported = Box::new(Imported { block: imported, state, cost, boundary });
         let result = self.hand_over(imported).await;
         self.stage("store");
         result
@@ -222,7 +223,8 @@ impl BlockTask {
                 shared.shufflings.share(&mut state);
                 prepare(&mut state).map_err(|e| BlockError::Internal(e.to_string()))?;
                 shared.shufflings.share(&mut state);
-                Ok((Arc::new(state), imported))
+                let cost = Cost::measure(&state, block.message.parent_root, &parent_state);
+                Ok((Arc::new(state), cost, imported))
             };
             catch_unwind(AssertUnwindSafe(transition)).unwrap_or_else(|_| {
                 let slot = block.message.slot;

@@ -16,12 +16,14 @@ pub const MAX_EPOCHS_ADVANCED: u64 = 32;
 pub const EARLY_VOTES: usize = 2048;
 /// How long the execution client may take for a payload before the block is imported optimistically.
 pub const EXECUTION_TIMEOUT_MS: u64 = 8_000;
-/// Post-states kept besides the anchors: a fork, a late block and the blocks of some slots. Each costs what it does not
-/// share with its neighbours, some 6 MB at mainnet's size.
-pub const RECENT_STATES: usize = 16;
-/// States at epoch boundaries kept, so that the next justified and finalized ones are at hand: the current epoch's, the
-/// two before, and one of another branch.
-pub const BOUNDARY_STATES: usize = 4;
+/// Post-states kept besides the base, by use: the branches of some slots' blocks, and what was asked for. At mainnet's size the
+/// bytes below are the tighter limit: a block's state costs some 8 MiB beside its parent's, an epoch's first some 25.
+pub const MAX_STATES: usize = 32;
+/// What these may cost beside the base when nobody set a limit: the share of 1 GiB that the budget gives them.
+pub const STATES_BYTES: usize = 160 << 20;
+/// Of these, how many are pinned as what the next justified and finalized ones will be: the head's branch where this epoch
+/// began, and the one before. (Votes are for these two only.)
+pub const BOUNDARIES_PINNED: u64 = 2;
 /// States rebuilt by replay that are kept: who asks for one asks again.
 pub const REBUILT_STATES: usize = 2;
 /// Committees of epochs kept for other states than the one that they were found for: the head's three, and those of a fork

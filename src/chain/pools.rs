@@ -11,7 +11,7 @@ mod sync;
 mod tests;
 mod votes;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, mem::size_of, sync::Arc};
 
 use async_channel::{Receiver, Sender};
 use tree_hash::TreeHash as _;
@@ -38,6 +38,7 @@ enum Message {
     FeeRecipient(ValidatorIndex, Address),
     AskAggregate { slot: Slot, root: Hash256, committee: CommitteeIndex, reply: Sender<Option<Attestation>> },
     AskContribution { slot: Slot, subcommittee: u64, head: Hash256, reply: Sender<Option<SyncCommitteeContribution>> },
+    AskBytes(Sender<usize>),
     AskBlock { slot: Slot, parent: Hash256, state: Arc<BeaconState>, reply: Sender<ForBlock> },
 }
 
@@ -121,6 +122,11 @@ impl PoolsHandle {
         self.ask(|reply| Message::AskBlock { slot, parent, state, reply }).await
     }
 
+    /// Bytes of all pools, by what they count; none when they are being restarted.
+    pub async fn bytes(&self) -> Option<usize> {
+        self.ask(Message::AskBytes).await
+    }
+
     async fn tell(&self, message: Message) {
         // The pools never wait for anybody, so this is short; it fails only when the node stops.
         let _ = self.mailbox.send(message).await;
@@ -171,6 +177,9 @@ impl State {
             Message::AskContribution { slot, subcommittee, head, reply } => {
                 let _ = reply.try_send(self.sync.contribution(slot, subcommittee, head));
             }
+            Message::AskBytes(reply) => {
+                let _ = reply.try_send(self.bytes());
+            }
             Message::AskBlock { slot, parent, state, reply } => {
                 let _ = reply.try_send(ForBlock {
                     attestations: self.attestations.candidates(),
@@ -180,6 +189,11 @@ impl State {
                 });
             }
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let fees = self.fee_recipients.capacity() * size_of::<(ValidatorIndex, Address)>();
+        self.attestations.bytes() + self.sync.bytes() + self.operations.bytes() + fees
     }
 
     fn add(&mut self, Verified { message, found }: Verified) {

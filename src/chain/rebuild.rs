@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     BlockError, Shared, StoreMessage,
     limits::{MAX_REPLAY, REPLAY_SLICE},
+    states::{Cost, Entry},
     stored::{Loader, StateReadError, StoredState, stored_states},
 };
 use crate::{
@@ -19,6 +20,8 @@ struct Plan {
     start_root: Option<Hash256>,
     /// Blocks to be replayed, the last first.
     path: Vec<Hash256>,
+    /// The block of the state in memory that it shares most with.
+    beside: Entry,
 }
 
 impl Shared {
@@ -31,15 +34,16 @@ impl Shared {
         if let Some(state) = self.snapshot.load().state(&block_root) {
             return Ok(state);
         }
-        let state = self.rebuild(block_root).await?;
+        let (state, cost) = self.rebuild(block_root).await?;
         // Should the store task be busy, the next to ask rebuilds it again.
-        let _ = self.store.try_send(StoreMessage::Rebuilt(block_root, state.clone()));
+        let _ = self.store.try_send(StoreMessage::Rebuilt(block_root, state.clone(), cost));
         Ok(state)
     }
 
-    async fn rebuild(self: &Arc<Self>, block_root: Hash256) -> Result<Arc<BeaconState>, BlockError> {
+    /// The state, and what it costs beside one that is in memory.
+    async fn rebuild(self: &Arc<Self>, block_root: Hash256) -> Result<(Arc<BeaconState>, Cost), BlockError> {
         let shared = self.clone();
-        let Plan { start, start_root, mut path } = smol::unblock(move || shared.plan(block_root)).await?;
+        let Plan { start, start_root, mut path, beside } = smol::unblock(move || shared.plan(block_root)).await?;
         let (replayed, mut state, mut root) = (path.len(), (*start).clone(), start_root);
         drop(start);
         while !path.is_empty() {
@@ -60,7 +64,8 @@ impl Shared {
                 Some(root) => Err(BlockError::Internal(format!("the state of {block_root} does not have root {root}"))),
                 None => {
                     tracing::debug!(root = %block_root, slot = state.slot, replayed, "state rebuilt");
-                    Ok(Arc::new(state))
+                    let cost = Cost::measure(&state, beside.0, &beside.1);
+                    Ok((Arc::new(state), cost))
                 }
             }
         })
@@ -77,14 +82,16 @@ impl Shared {
         let mut loader = Loader { db: &self.db, config: &self.config, anchor: Some((*anchor).clone()) };
         let is_near = |stored: &StoredState| stored.anchor.unwrap_or(stored.root) == anchor.0;
         let (mut path, mut at, mut whole) = (Vec::new(), block_root, None);
+        let beside = snapshot.states.base().clone();
         loop {
             if let Some(start) = snapshot.state(&at) {
                 let start_root = snapshot.blocks.get(&at).map(|info| info.state_root);
-                return Ok(Plan { start, start_root, path });
+                let beside = (at, start.clone());
+                return Ok(Plan { start, start_root, path, beside });
             }
             match stored.get(&at) {
                 Some(stored) if is_near(stored) => match loader.load(stored) {
-                    Ok(state) => return Ok(Plan { start: Arc::new(state), start_root: None, path }),
+                    Ok(state) => return Ok(Plan { start: Arc::new(state), start_root: None, path, beside }),
                     Err(error) => tracing::warn!(%error, root = %at, "a stored state can't be used"),
                 },
                 Some(stored) if whole.is_none() => whole = Some((*stored, path.len())),
@@ -99,7 +106,7 @@ impl Shared {
             BlockError::Internal(format!("no state from which that of {block_root} could be rebuilt"))
         })?;
         path.truncate(len);
-        Ok(Plan { start: Arc::new(loader.load(&stored)?), start_root: None, path })
+        Ok(Plan { start: Arc::new(loader.load(&stored)?), start_root: None, path, beside })
     }
 
     /// Takes a state through a stored block; says the new state's root, which the block names.

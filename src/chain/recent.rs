@@ -3,8 +3,11 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
+    mem::size_of,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use super::memory::hash_map_bytes;
 
 /// A map of at most `limit` keys. Clones of nothing: tasks share it by reference.
 #[derive(Debug)]
@@ -79,6 +82,29 @@ impl<K: Copy + Eq + Hash, V> RecentMap<K, V> {
         self.len() == 0
     }
 
+    /// Forgets all but the newest `keep`, and gives their memory back.
+    pub fn forget_older(&self, keep: usize) {
+        let mut inner = self.lock();
+        while inner.order.len() > keep {
+            let Some(oldest) = inner.order.pop_front() else { break };
+            inner.values.remove(&oldest);
+        }
+        inner.order.shrink_to_fit();
+        inner.values.shrink_to_fit();
+    }
+
+    /// How many there may be.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Bytes on the heap; `of_value` says what a value has there.
+    pub fn bytes(&self, of_value: impl Fn(&V) -> usize) -> usize {
+        let inner = self.lock();
+        let order = inner.order.capacity() * size_of::<K>();
+        hash_map_bytes::<K, V>(inner.values.capacity()) + order + inner.values.values().map(of_value).sum::<usize>()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner<K, V>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,6 +142,19 @@ mod tests {
         assert!(seen.add(1));
         assert!(!seen.contains(&2));
         assert_eq!(seen.len(), 2);
+    }
+
+    #[test]
+    fn forgetting_the_older_gives_their_memory_back() {
+        let seen = RecentSet::new(1 << 12);
+        (0..1u64 << 12).for_each(|n| assert!(seen.add(n)));
+        let full = seen.bytes(|()| 0);
+        assert!(full >= (1 << 12) * 2 * 8, "{full}");
+        seen.forget_older(16);
+        assert_eq!(seen.len(), 16);
+        assert!(seen.contains(&4095) && !seen.contains(&4079));
+        assert!(seen.bytes(|()| 0) < full / 50, "{}", seen.bytes(|()| 0));
+        assert!(seen.add(1) && seen.contains(&1), "it may grow again");
     }
 
     #[test]

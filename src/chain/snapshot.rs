@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::states::HotStates;
+use super::{
+    memory::hash_map_bytes,
+    states::{Cost, HotStates},
+};
 use crate::types::{BeaconState, Checkpoint, Hash256, Slot, compute_epoch_at_slot};
 
 /// Blocks in the newer of the two maps of [`KnownBlocks`] before they move to the older: what publishing copies at most.
@@ -45,6 +48,12 @@ impl KnownBlocks {
     /// All, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Hash256, &BlockInfo)> {
         self.old.iter().chain(self.new.iter())
+    }
+
+    /// What they take, in bytes: the maps' places, full or not.
+    pub fn bytes(&self) -> usize {
+        hash_map_bytes::<Hash256, BlockInfo>(self.old.capacity())
+            + hash_map_bytes::<Hash256, BlockInfo>(self.new.capacity())
     }
 
     /// Adds a block.
@@ -125,7 +134,9 @@ impl Snapshot {
     /// Adds a block with the state after it. The head stays.
     pub fn add(&mut self, root: Hash256, info: BlockInfo, state: Arc<BeaconState>) {
         self.blocks.insert(root, info);
-        self.states.insert_recent(root, state);
+        let (base_root, base) = self.states.base();
+        let cost = Cost::measure(&state, *base_root, base);
+        self.states.insert_recent(root, state, cost);
     }
 
     /// Whether the fork-choice store has the block.

@@ -104,6 +104,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         shufflings: Default::default(),
         blocks_running: AtomicUsize::new(0),
         keys_checked: AtomicUsize::new(0),
+        sizes: Default::default(),
         work: work_in,
         votes: our_votes_in,
         operations: our_operations_in,
@@ -132,6 +133,9 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         early: Default::default(),
         rebuilding: None,
         weighing: None,
+        measuring: false,
+        measured_in: None,
+        pruned_in: None,
         told_execution: None,
         confirming: Default::default(),
     };

@@ -9,14 +9,18 @@ use async_channel::{Receiver, Sender};
 
 use super::{
     BlockError, BlockInfo, ChainEvent, ExecutionCommand, KnownBlocks, PendingMessage, Shared, Snapshot, TaskError,
-    confirm::Confirming, limits::EARLY_VOTES, network::NetworkCommand, states::HotStates,
+    confirm::Confirming,
+    limits::EARLY_VOTES,
+    network::NetworkCommand,
+    states::{Cost, HotStates, StateLimits},
+    upkeep::free_elsewhere,
 };
 use crate::{
     fork_choice::{Balances, HeadFacts, ImportedBlock, OnAttestationError, OnBlockError, PayloadStatus, Store},
     metrics::{self, CLOCK_SLOT, FINALIZED_EPOCH, HEAD_SLOT, JUSTIFIED_EPOCH, QUEUE_DROPPED, QUEUE_LENGTH, REORGS},
     transition::process_slots,
     types::{
-        AttestationData, AttesterSlashing, BeaconState, Checkpoint, Hash256, Slot, ValidatorIndex,
+        AttestationData, AttesterSlashing, BeaconState, Checkpoint, Epoch, Hash256, Slot, ValidatorIndex,
         compute_epoch_at_slot, compute_start_slot_at_epoch,
     },
 };
@@ -37,6 +41,8 @@ pub struct Vote {
 pub(crate) struct Imported {
     pub block: ImportedBlock,
     pub state: Arc<BeaconState>,
+    /// What it costs beside its parent's.
+    pub cost: Cost,
     /// The state of the last block before, or at, the start of the block's epoch, if this is the first of its branch there.
     pub boundary: Option<(Hash256, Arc<BeaconState>)>,
 }
@@ -49,8 +55,12 @@ pub(crate) enum StoreMessage {
     Votes(Vec<Vote>),
     /// Two verified votes that contradict each other.
     AttesterSlashing(Arc<AttesterSlashing>),
-    /// A state that somebody asked for.
-    Rebuilt(Hash256, Arc<BeaconState>),
+    /// A state that somebody asked for, and what it costs.
+    Rebuilt(Hash256, Arc<BeaconState>, Cost),
+    /// What states cost now that others have gone.
+    Measured(Vec<(Hash256, Cost)>),
+    /// How many states may be kept from now on.
+    Limit(StateLimits),
     /// The balances that the store missed.
     Balances(Checkpoint, Box<Balances>),
     /// What the fast confirmation rule has to know of the head's state.
@@ -76,6 +86,12 @@ pub(super) struct StoreTask {
     pub rebuilding: Option<Hash256>,
     /// Checkpoint whose balances are being computed.
     pub weighing: Option<Checkpoint>,
+    /// Whether states are being measured.
+    pub measuring: bool,
+    /// The slot in which the store was measured last.
+    pub measured_in: Option<Slot>,
+    /// The epoch in which side branches were looked for last.
+    pub pruned_in: Option<Epoch>,
     /// The head that the execution client knows of.
     pub told_execution: Option<(Hash256, Checkpoint)>,
     pub confirming: Confirming,
@@ -125,10 +141,15 @@ impl StoreTask {
             }
             StoreMessage::Votes(votes) => votes.into_iter().for_each(|vote| self.on_vote(vote)),
             StoreMessage::AttesterSlashing(slashing) => self.store.on_attester_slashing(&slashing),
-            StoreMessage::Rebuilt(root, state) => {
+            StoreMessage::Rebuilt(root, state, cost) => {
                 self.rebuilding.take_if(|rebuilding| *rebuilding == root);
-                self.states.insert_rebuilt(root, state);
+                self.states.insert_rebuilt(root, state, cost);
             }
+            StoreMessage::Measured(costs) => {
+                self.measuring = false;
+                self.states.take_measures(costs);
+            }
+            StoreMessage::Limit(limits) => self.states.limit(limits),
             StoreMessage::Balances(checkpoint, balances) => {
                 self.weighing = None;
                 self.store.provide_balances(checkpoint, *balances);
@@ -142,14 +163,14 @@ impl StoreTask {
     }
 
     fn on_block(&mut self, imported: Imported) -> Result<(), BlockError> {
-        let Imported { block, state, boundary } = imported;
+        let Imported { block, state, cost, boundary } = imported;
         let (root, header) = (block.root, block.header);
         let is_new = !self.store.contains(&root);
         let optimistic = block.payload_status != PayloadStatus::Valid;
         self.store.on_block(block).map_err(block_error)?;
         let info = BlockInfo { slot: header.slot, parent_root: header.parent_root, state_root: header.state_root };
         self.blocks.insert(root, info);
-        self.states.insert_recent(root, state);
+        self.states.insert_recent(root, state, cost);
         if let Some((root, state)) = boundary {
             self.states.insert_boundary(root, state);
         }
@@ -197,6 +218,7 @@ impl StoreTask {
             self.on_finality();
         }
         self.weigh_if_needed();
+        self.look_after_memory(head_root);
         let info = self.blocks.get(&head_root).copied();
         let (head_slot, head_state_root) = match info {
             Some(info) => (info.slot, info.state_root),
@@ -238,6 +260,8 @@ impl StoreTask {
         }
         if self.rebuilding != Some(head) {
             self.rebuilding = Some(head);
+            // So that it is kept when it comes.
+            self.pin(head);
             let shared = self.shared.clone();
             smol::spawn(async move {
                 if let Err(error) = shared.state(head).await {
@@ -252,7 +276,8 @@ impl StoreTask {
     fn on_finality(&mut self) {
         let known = finalized_and_descendants(&self.store);
         self.blocks.retain(|root, _| known.contains(root));
-        self.states.finalize(&self.store.finalized_checkpoint().root, |root| known.contains(root));
+        let dropped = self.states.finalize(&self.store.finalized_checkpoint().root, |root| known.contains(root));
+        free_elsewhere(dropped);
         self.store.prune();
     }
 

@@ -11,3 +11,4 @@ mod restart;
 mod rig;
 mod stored;
 mod sync;
+mod unfinal;

@@ -3,6 +3,9 @@
 use super::{Balances, MAX_NODES, Node, PayloadStatus, Store};
 use crate::types::{preset::*, *};
 
+/// Blocks that there is room for beforehand.
+const MIN_GROWTH: usize = 64;
+
 /// What the store has to know of a block that passed the transition.
 #[derive(Clone, Debug)]
 pub struct ImportedBlock {
@@ -121,6 +124,10 @@ impl Store {
         let head = if boost_candidate { Some(self.get_head()) } else { None };
         let position = self.nodes.len() as u32;
         self.positions.insert(block.root, position);
+        if self.nodes.len() == self.nodes.capacity() {
+            // An eighth, where doubling would take tens of MB at once after weeks without finality.
+            self.nodes.reserve_exact((self.nodes.len() / 8).max(MIN_GROWTH));
+        }
         self.nodes.push(Node {
             root: block.root,
             parent_root: block.header.parent_root,

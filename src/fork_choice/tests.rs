@@ -7,6 +7,7 @@ mod merge_block;
 mod model;
 mod payload;
 mod proposer;
+mod sides;
 mod snapshot;
 
 use std::sync::Arc;

@@ -60,6 +60,29 @@ pub const QUEUE_LENGTH: Metric = gauge("hornero_queue_length", "Messages that wa
 pub const QUEUE_DROPPED: Metric =
     counter("hornero_queue_dropped_total", "Messages dropped because their queue was full.").by(&["queue"]);
 
+/// States in memory.
+pub const STATES_HELD: Metric = gauge("hornero_states", "States in memory besides the anchor.");
+/// Blocks in the fork choice.
+pub const FORK_CHOICE_BLOCKS: Metric = gauge("hornero_fork_choice_blocks", "Blocks in the fork-choice tree.");
+
+// Memory.
+
+/// What each cache takes.
+pub const CACHE_BYTES: Metric =
+    gauge("hornero_cache_bytes", "Memory of each cache as it counts itself, in bytes.").by(&["cache"]);
+/// What all caches take.
+pub const CACHE_BYTES_TOTAL: Metric = gauge(
+    "hornero_cache_bytes_total",
+    "Memory of all caches, in bytes: the rest of resident memory is everything else.",
+);
+/// The limit.
+pub const MEMORY_LIMIT: Metric =
+    gauge("hornero_memory_limit_bytes", "Resident memory near which caches shrink, in bytes.");
+/// How often a cache was made smaller.
+pub const CACHES_SHRUNK: Metric =
+    counter("hornero_caches_shrunk_total", "Times that a cache was made smaller because memory was short.")
+        .by(&["cache"]);
+
 // The network.
 
 /// Connected peers, by who dialled.
@@ -162,6 +185,13 @@ pub const ALL: &[&Metric] = &[
     &KEYS_CHECKED,
     &QUEUE_LENGTH,
     &QUEUE_DROPPED,
+    &STATES_HELD,
+    &FORK_CHOICE_BLOCKS,
+    // Memory.
+    &CACHE_BYTES,
+    &CACHE_BYTES_TOTAL,
+    &MEMORY_LIMIT,
+    &CACHES_SHRUNK,
     // The network.
     &PEERS,
     &GOSSIP_VERDICTS,

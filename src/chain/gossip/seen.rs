@@ -1,6 +1,8 @@
 //! What was accepted of late, so that nothing is accepted twice.
 
-use std::sync::Arc;
+use std::{mem::size_of, sync::Arc};
+
+use ssz::Encode as _;
 
 use super::{Refusal, ensure, ignore};
 use crate::{
@@ -167,6 +169,49 @@ impl Seen {
             Mark::Blob(slot, index, blob) => self.blob_sidecar_tuples.add((slot, index, blob)),
         };
         ensure(is_new, repeated)
+    }
+
+    /// Forgets three quarters of what fits into each set, the oldest first.
+    pub fn forget_older(&self) {
+        fn forget<K: Copy + Eq + std::hash::Hash, V>(seen: &RecentMap<K, V>) {
+            seen.forget_older(seen.limit() / 4);
+        }
+        forget(&self.proposer_slots);
+        forget(&self.aggregator_epochs);
+        forget(&self.aggregate_bits);
+        forget(&self.voluntary_exit_indices);
+        forget(&self.proposer_slashing_indices);
+        forget(&self.attester_slashing_indices);
+        forget(&self.attestation_validator_epochs);
+        forget(&self.sync_contribution_aggregator_slots);
+        forget(&self.sync_contribution_bits);
+        forget(&self.sync_message_validator_slots);
+        forget(&self.bls_to_execution_change_indices);
+        forget(&self.blob_sidecar_tuples);
+        forget(&self.data_column_sidecar_tuples);
+        forget(&self.partial_data_column_headers);
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        let none = |(): &()| 0;
+        let bits = |seen: &Vec<Bits>| {
+            seen.capacity() * size_of::<Bits>() + seen.iter().map(|bits| bits.capacity()).sum::<usize>()
+        };
+        self.proposer_slots.bytes(none)
+            + self.aggregator_epochs.bytes(none)
+            + self.aggregate_bits.bytes(bits)
+            + self.voluntary_exit_indices.bytes(none)
+            + self.proposer_slashing_indices.bytes(none)
+            + self.attester_slashing_indices.bytes(none)
+            + self.attestation_validator_epochs.bytes(none)
+            + self.sync_contribution_aggregator_slots.bytes(none)
+            + self.sync_contribution_bits.bytes(bits)
+            + self.sync_message_validator_slots.bytes(none)
+            + self.bls_to_execution_change_indices.bytes(none)
+            + self.blob_sidecar_tuples.bytes(none)
+            + self.data_column_sidecar_tuples.bytes(none)
+            + self.partial_data_column_headers.bytes(|header| header.as_ssz_bytes().len())
     }
 
     /// The validated header of a block's partial columns.

@@ -8,7 +8,10 @@ use std::{
 use ssz_types::{BitList, BitVector};
 
 use super::votes::{Sums, Votes};
-use crate::types::{preset::*, *};
+use crate::{
+    chain::memory::hash_map_bytes,
+    types::{preset::*, *},
+};
 
 /// Slots whose votes are kept: a block may include those of its epoch and of the one before.
 pub const SLOTS_KEPT: u64 = 2 * SLOTS_PER_EPOCH;
@@ -78,6 +81,18 @@ impl AttestationPool {
     /// Sums in the pool.
     pub fn number(&self) -> usize {
         self.sums
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        let of_committees = |sums: &BTreeMap<CommitteeIndex, Sums>| {
+            sums.values().map(|sums| size_of::<(CommitteeIndex, Sums)>() + sums.bytes()).sum::<usize>()
+        };
+        let of_data = |votes: &Arc<DataVotes>| size_of::<DataVotes>() + of_committees(&votes.committees);
+        let of_slot = |slot: &HashMap<Hash256, Arc<DataVotes>>| {
+            hash_map_bytes::<Hash256, Arc<DataVotes>>(slot.capacity()) + slot.values().map(of_data).sum::<usize>()
+        };
+        self.slots.values().map(of_slot).sum()
     }
 
     /// Drops what is too old, and the oldest slot while there is too much.

@@ -60,6 +60,12 @@ impl<T> Kind<T> {
         self.by_validator.insert(index, operation);
     }
 
+    /// Bytes on the heap; `of_operation` says what one has there besides itself.
+    fn bytes(&self, of_operation: impl Fn(&T) -> usize) -> usize {
+        let operations = self.by_validator.values();
+        operations.map(|operation| size_of::<(ValidatorIndex, Arc<T>, T)>() + of_operation(operation)).sum()
+    }
+
     /// Drops what is of no use any more, and gives the oldest of the rest.
     fn offer(&mut self, is_of_use: impl Fn(ValidatorIndex, &T) -> bool) -> Vec<Arc<T>> {
         self.by_validator.retain(|index, operation| is_of_use(*index, operation));
@@ -108,6 +114,15 @@ impl OperationPool {
             }
             _ => {}
         }
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        let indices = |attestation: &IndexedAttestation| attestation.attesting_indices.len() * size_of::<u64>();
+        self.proposer_slashings.bytes(|_| 0)
+            + self.attester_slashings.bytes(|both| indices(&both.attestation_1) + indices(&both.attestation_2))
+            + self.voluntary_exits.bytes(|_| 0)
+            + self.bls_to_execution_changes.bytes(|_| 0)
     }
 
     /// What a block on top of `state` may have. What the state says is done, or can never be, is dropped.

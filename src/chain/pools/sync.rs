@@ -42,6 +42,12 @@ impl SyncPool {
         is_new
     }
 
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        let heads = self.slots.values().flat_map(BTreeMap::values);
+        heads.map(|head| size_of_val(head) + head.iter().map(Sums::bytes).sum::<usize>()).sum()
+    }
+
     /// Adds a verified contribution.
     pub fn insert_contribution(&mut self, contribution: &SyncCommitteeContribution) -> bool {
         let Ok(signature) = Signature::from_bytes(&contribution.signature) else { return false };

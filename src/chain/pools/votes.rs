@@ -94,6 +94,12 @@ impl Sums {
         self.0.iter()
     }
 
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        let bits: usize = self.0.iter().map(|votes| votes.bits.len() / 8 + 1).sum();
+        self.0.capacity() * size_of::<Votes>() + bits
+    }
+
     /// How many sums.
     pub fn number(&self) -> usize {
         self.0.len()

@@ -23,7 +23,8 @@ pub fn rig(dir: &std::path::Path, start: Start, slot: Slot) -> Rig {
 /// The block of the clock's slot on the head, signed.
 pub fn produce(rig: &Rig, slot: Slot) -> Arc<SignedBeaconBlock> {
     let epoch = compute_epoch_at_slot(slot);
-    let proposer = proposer_at(&rig.handle.snapshot().head_state, slot).unwrap();
+    let state = &rig.handle.snapshot().head_state;
+    let proposer = proposer_at(state, slot).unwrap_or_else(|| panic!("slot {slot}, head's state at {}", state.slot));
     let randao_reveal = signed(&epoch.tree_hash_root(), DOMAIN_RANDAO, proposer, epoch);
     let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), Engine::StandIn);
     let produced = soon("a block", producer.produce_block(slot, randao_reveal, Hash256::ZERO)).unwrap();
