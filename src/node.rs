@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod bridge;
+pub mod budget;
 mod cli;
 mod devnet;
 mod execution;

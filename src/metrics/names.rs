@@ -71,10 +71,8 @@ pub const FORK_CHOICE_BLOCKS: Metric = gauge("hornero_fork_choice_blocks", "Bloc
 pub const CACHE_BYTES: Metric =
     gauge("hornero_cache_bytes", "Memory of each cache as it counts itself, in bytes.").by(&["cache"]);
 /// What all caches take.
-pub const CACHE_BYTES_TOTAL: Metric = gauge(
-    "hornero_cache_bytes_total",
-    "Memory of all caches, in bytes: the rest of resident memory is everything else.",
-);
+pub const CACHE_BYTES_TOTAL: Metric =
+    gauge("hornero_caches_bytes", "Memory of all caches, in bytes: the rest of resident memory is everything else.");
 /// The limit.
 pub const MEMORY_LIMIT: Metric =
     gauge("hornero_memory_limit_bytes", "Resident memory near which caches shrink, in bytes.");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
+use super::budget::ByteCount;
 use crate::types::Hash256;
 
 /// An Ethereum beacon node that lives on a single-board computer.
@@ -74,6 +75,10 @@ pub struct NodeArguments {
     /// port of the Beacon API and the metrics (default 5052; 0 takes a free one)
     #[argh(option, default = "5052")]
     pub http_port: u16,
+    /// resident memory near which caches shrink, such as 1GiB or 768MiB (default 1GiB on boards with 2 GiB or less, otherwise
+    /// 2GiB; never more than the service's own limit)
+    #[argh(option)]
+    pub memory_limit: Option<ByteCount>,
     /// error, warn, info (default), debug or trace, or a filter such as info,hornero::p2p=debug
     #[argh(option, default = "String::from(\"info\")")]
     pub log_level: String,

@@ -14,7 +14,9 @@ use smol::net::TcpListener;
 use tracing::{info, warn};
 
 use super::{
-    bridge, execution,
+    bridge,
+    budget::{Caches, Keeper, MemoryLimit},
+    execution,
     forks::{NotFollowed, check_followed, forks_at},
     networks::{Network, NetworkError},
     slot_log,
@@ -84,6 +86,8 @@ pub struct NodeConfig {
     pub target_peers: usize,
     /// The execution client or its stand-in.
     pub engine: Engine,
+    /// Resident memory near which caches shrink; none where several nodes share a process.
+    pub memory: Option<MemoryLimit>,
     /// Whether a line is logged for each slot.
     pub log_slots: bool,
 }
@@ -171,6 +175,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let listener = TcpListener::bind(config.http).await;
     let listener = listener.map_err(|source| NodeError::Http { addr: config.http, source })?;
     let http = listener.local_addr().map_err(|source| NodeError::Http { addr: config.http, source })?;
+    let caches = Caches::new(&handle, &pools.handle, &network, &events, &inputs);
     let producer = Producer::new(handle.clone(), pools.handle, config.engine);
     let context = api_context(&handle, &network, producer, exporter.clone());
 
@@ -188,6 +193,11 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     watched("API", async move { match api::serve(listener, context).await {} }.boxed());
     watched("slot", each_slot(handle.clone(), network.clone(), config.log_slots).boxed());
     watched("metrics", upkeep(exporter).boxed());
+    if let Some(limit) = &config.memory {
+        let keeper = Keeper::new(handle.clone(), limit);
+        keeper.begin(limit.why).await;
+        watched("memory", keeper.run(caches).boxed());
+    }
     Ok(RunningNode { chain: handle, network, http, gave_up, inputs, tasks: running })
 }
 
@@ -391,6 +401,7 @@ fn greeting(node: &RunningNode) -> String {
 }
 
 fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
+    let memory = MemoryLimit::of_machine(arguments.memory_limit).map_err(|e| format!("--memory-limit: {e}"))?;
     let network = Network::load(&arguments.network).map_err(|error| error.to_string())?;
     let checkpoint = match (arguments.checkpoint_state, arguments.checkpoint_block, arguments.checkpoint_sync_url) {
         (Some(state), Some(block), None) => CheckpointChoice::Files(state, block),
@@ -426,6 +437,7 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
         http: SocketAddr::new(arguments.http_address, arguments.http_port),
         target_peers: arguments.target_peers,
         engine: Engine::None,
+        memory: Some(memory),
         log_slots: true,
     })
 }

@@ -23,7 +23,7 @@ use crate::{
 /// Enough for every slot to have a committee with members on both sides of a split.
 const VALIDATORS: u64 = 4 * SLOTS_PER_EPOCH;
 
-struct Simulation {
+pub(super) struct Simulation {
     config: Config,
     cache: PubkeyCache,
     keys: InteropKeys,
@@ -35,9 +35,19 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Simulation::with_genesis().0
+    }
+
+    /// A chain at its genesis, and that genesis.
+    pub(super) fn with_genesis() -> (Self, Config, Genesis) {
         let config = devnet_config(1_700_000_000, 1000);
-        let Genesis { state, .. } = interop_genesis(&config, VALIDATORS).unwrap();
+        let genesis = interop_genesis(&config, VALIDATORS).unwrap();
+        (Simulation::from(&genesis, &config), config, genesis)
+    }
+
+    fn from(Genesis { state, .. }: &Genesis, config: &Config) -> Self {
+        let (state, config) = (state.clone(), config.clone());
         Simulation {
             signer: Signer { config: config.clone().into(), genesis_validators_root: state.genesis_validators_root },
             config,
@@ -68,6 +78,10 @@ impl Simulation {
 
     /// Makes the block of a slot from what the pools have, signs it, and applies it with all checks.
     fn propose(&mut self, slot: Slot) -> BeaconBlock {
+        self.propose_signed(slot).message
+    }
+
+    pub(super) fn propose_signed(&mut self, slot: Slot) -> SignedBeaconBlock {
         let state = self.at(slot);
         let proposer = state.proposer_lookahead[(slot % SLOTS_PER_EPOCH) as usize];
         let parent = state.latest_block_header.tree_hash_root();
@@ -89,7 +103,7 @@ impl Simulation {
         let mut state = self.state.clone();
         state_transition(&mut state, &signed, &self.context(), Checks::ALL).unwrap();
         self.state = state;
-        signed.message
+        signed
     }
 
     /// The members of a slot's committees for whom `votes` says so vote for the head.

@@ -129,6 +129,7 @@ impl Devnet {
             http: SocketAddr::from(LOOPBACK),
             target_peers: 2 * super::MAX_NODES,
             engine: Engine::StandIn,
+            memory: None,
             log_slots: false,
         };
         let started = run::start(config).await;
