@@ -8,7 +8,7 @@ use super::{aggregates::signed, finality::*, recording::*, rig::*};
 use crate::{
     chain::{
         gossip::proposer_at,
-        limits::BOUNDARIES_PINNED,
+        limits::{BOUNDARIES_PINNED, PENDING_INTERVAL_MS},
         produce::{BlockInputs, build_block},
         *,
     },
@@ -90,10 +90,11 @@ fn comes_to_life_again(rig: &Rig, block: &Arc<SignedBeaconBlock>, parent: &Arc<S
     let source = BlockSource::ByRoot(peer("a"));
     let unknown = BlockError::UnknownParent { parent: parent.root() };
     assert_eq!(soon("an answer", rig.handle.import_block(block.clone(), source)), Err(unknown));
+    // One round of looking for parents is enough.
+    let clock = rig.handle.clock();
+    clock.set_ms(clock.now_ms() + PENDING_INTERVAL_MS);
     soon("the dropped branch", async {
         while !rig.handle.snapshot().contains(&block.root()) {
-            let clock = rig.handle.clock();
-            clock.set_ms(clock.now_ms() + 500);
             smol::future::yield_now().await;
         }
     });
