@@ -141,8 +141,8 @@ impl Store {
         for node in &mut self.nodes {
             node.parent = node.parent.map(moved).filter(|parent| *parent != NO_NODE);
         }
-        for node in &mut self.votes.nodes {
-            *node = moved(*node);
+        for vote in &mut self.votes.all {
+            vote.node = moved(vote.node);
         }
         self.positions = self.nodes.iter().zip(0..).map(|(node, at)| (node.root, at)).collect();
         removed

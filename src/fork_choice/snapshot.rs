@@ -12,12 +12,12 @@ use super::{
     Balances, FastConfirmation, MAX_NODES, Node, PayloadStatus, Store,
     balances::CHUNK,
     fast_confirmation::Observed,
-    votes::{MAX_VALIDATORS, NO_NODE, Votes},
+    votes::{MAX_VALIDATORS, NO_NODE, Vote, Votes},
 };
 use crate::types::*;
 
 /// Begins every snapshot; its last byte is the format's version.
-const MARK: &[u8; 8] = b"hrnr-fc\x02";
+const MARK: &[u8; 8] = b"hrnr-fc\x03";
 /// More than all coins of any network, in Gwei; keeps sums far from overflowing.
 const MAX_TOTAL_BALANCE: Gwei = 1 << 60;
 
@@ -45,8 +45,7 @@ struct Snapshot {
     unrealized_finalized_checkpoint: Checkpoint,
     proposer_boost_root: Hash256,
     nodes: Vec<NodeRecord>,
-    vote_nodes: Vec<u32>,
-    vote_stamps: Vec<u32>,
+    votes: Vec<Vote>,
     chunks: Vec<Vec<u16>>,
     /// The first are those in use.
     balances: Vec<BalancesRecord>,
@@ -108,8 +107,7 @@ impl Store {
             unrealized_finalized_checkpoint: self.unrealized_finalized_checkpoint,
             proposer_boost_root: self.proposer_boost_root,
             nodes: self.nodes.iter().map(NodeRecord::of).collect(),
-            vote_nodes: self.votes.nodes.clone(),
-            vote_stamps: self.votes.stamps.clone(),
+            votes: self.votes.all.clone(),
             balances,
             confirmed_root: *confirmed_root,
             previous_slot_head: *previous_slot_head,
@@ -153,7 +151,7 @@ impl Store {
             unrealized_justified_checkpoint: snapshot.unrealized_justified_checkpoint,
             unrealized_finalized_checkpoint: snapshot.unrealized_finalized_checkpoint,
             proposer_boost_root: snapshot.proposer_boost_root,
-            votes: read_votes(snapshot.vote_nodes, snapshot.vote_stamps, nodes.len())?,
+            votes: read_votes(snapshot.votes, nodes.len())?,
             nodes,
             positions,
             balances: in_use,
@@ -259,14 +257,14 @@ fn read_nodes(records: &[NodeRecord]) -> Result<Vec<Node>, SnapshotError> {
     }
 }
 
-fn read_votes(nodes: Vec<u32>, stamps: Vec<u32>, blocks: usize) -> Result<Votes, SnapshotError> {
-    if nodes.len() != stamps.len() || nodes.len() > MAX_VALIDATORS {
+fn read_votes(all: Vec<Vote>, blocks: usize) -> Result<Votes, SnapshotError> {
+    if all.len() > MAX_VALIDATORS {
         return Err(SnapshotError::Inconsistent("its number of votes is out of bounds"));
     }
-    if nodes.iter().any(|node| *node != NO_NODE && *node as usize >= blocks) {
+    if all.iter().any(|vote| vote.node != NO_NODE && vote.node as usize >= blocks) {
         return Err(SnapshotError::Inconsistent("a vote is for a block that is not there"));
     }
-    Ok(Votes { nodes, stamps })
+    Ok(Votes { all })
 }
 
 type AllBalances = std::collections::VecDeque<(Checkpoint, Arc<Balances>)>;

@@ -178,8 +178,7 @@ impl Store {
 
     /// The block that a validator's latest message supports; none if that was pruned or discarded.
     pub fn latest_message(&self, index: ValidatorIndex) -> Option<Hash256> {
-        let node = *self.votes.nodes.get(usize::try_from(index).ok()?)?;
-        (node != NO_NODE).then(|| self.nodes[node as usize].root)
+        self.votes.node_of(index).map(|node| self.nodes[node as usize].root)
     }
 
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/fork-choice.md#get_current_slot>
@@ -280,9 +279,9 @@ impl Store {
     /// The weight of the votes for exactly each node, by these balances. Walks all validators.
     pub(super) fn votes_weighed_by(&self, balances: &Balances) -> Vec<Gwei> {
         let mut votes = vec![0; self.nodes.len()];
-        for (&node, weight) in self.votes.nodes.iter().zip(balances.weights()) {
-            if node != NO_NODE {
-                votes[node as usize] += weight;
+        for (vote, weight) in self.votes.all.iter().zip(balances.weights()) {
+            if vote.node != NO_NODE {
+                votes[vote.node as usize] += weight;
             }
         }
         votes

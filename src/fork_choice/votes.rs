@@ -1,4 +1,6 @@
-//! The latest message of every validator, in two columns.
+//! The latest message of every validator, in one table.
+
+use ssz_derive::{Decode, Encode};
 
 use crate::types::{Epoch, ValidatorIndex};
 
@@ -11,66 +13,79 @@ const EQUIVOCATING: u32 = u32::MAX;
 /// Validators that are counted at most: seven times mainnet's registry, 128 MB of votes.
 pub(super) const MAX_VALIDATORS: usize = 1 << 24;
 
-/// Spec: `store.latest_messages` and `store.equivocating_indices`. Eight bytes a validator.
+/// A validator's latest message, in eight bytes: attesters come in random order, and each costs one access to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Vote {
+    /// Position of the block voted for.
+    pub node: u32,
+    /// The target's epoch plus one; `NEVER`; `EQUIVOCATING`.
+    pub stamp: u32,
+}
+
+/// Spec: `store.latest_messages` and `store.equivocating_indices`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Votes {
-    /// Position of the block voted for.
-    pub nodes: Vec<u32>,
-    /// The target's epoch plus one; `NEVER`; `EQUIVOCATING`.
-    pub stamps: Vec<u32>,
+    /// By validator.
+    pub all: Vec<Vote>,
 }
 
 impl Votes {
     /// Nobody voted; room for `validators`.
     pub fn new(validators: usize) -> Votes {
-        let len = validators.min(MAX_VALIDATORS);
-        Votes { nodes: vec![NO_NODE; len], stamps: vec![NEVER; len] }
+        Votes { all: vec![Vote { node: NO_NODE, stamp: NEVER }; validators.min(MAX_VALIDATORS)] }
     }
 
-    /// Takes a vote if it is later than the one before. Returns the position that the validator supported until now.
-    pub fn update(&mut self, index: ValidatorIndex, node: u32, epoch: Epoch) -> Option<u32> {
-        let at = self.place(index)?;
+    /// Takes votes for one block where they are later than those before. `moved(n, position)` is called for each of
+    /// `indices` that was taken, with the position that the validator supported until now.
+    pub fn update(&mut self, indices: &[ValidatorIndex], node: u32, epoch: Epoch, mut moved: impl FnMut(usize, u32)) {
         let stamp = stamp_of(epoch);
-        if stamp <= self.stamps[at] {
-            return None;
+        for (n, index) in indices.iter().enumerate() {
+            let Some(vote) = self.place(*index) else { continue };
+            if stamp > vote.stamp {
+                moved(n, vote.node);
+                *vote = Vote { node, stamp };
+            }
         }
-        self.stamps[at] = stamp;
-        Some(std::mem::replace(&mut self.nodes[at], node))
     }
 
     /// Takes away a validator's vote for ever. Returns the position that it supported until now.
     pub fn discard(&mut self, index: ValidatorIndex) -> Option<u32> {
-        let at = self.place(index)?;
-        self.stamps[at] = EQUIVOCATING;
-        Some(std::mem::replace(&mut self.nodes[at], NO_NODE))
+        let vote = self.place(index)?;
+        vote.stamp = EQUIVOCATING;
+        Some(std::mem::replace(&mut vote.node, NO_NODE))
+    }
+
+    /// The position of the block that a validator supports, if it is still in the tree.
+    pub fn node_of(&self, index: ValidatorIndex) -> Option<u32> {
+        let vote = self.all.get(usize::try_from(index).ok()?)?;
+        (vote.node != NO_NODE).then_some(vote.node)
     }
 
     /// Whether a validator was seen to equivocate.
     pub fn is_equivocating(&self, index: ValidatorIndex) -> bool {
-        usize::try_from(index).is_ok_and(|at| self.stamps.get(at) == Some(&EQUIVOCATING))
+        let vote = usize::try_from(index).ok().and_then(|at| self.all.get(at));
+        vote.is_some_and(|vote| vote.stamp == EQUIVOCATING)
     }
 
     /// Whether anybody was seen to equivocate. Walks all validators.
     pub fn any_equivocating(&self) -> bool {
-        self.stamps.contains(&EQUIVOCATING)
+        self.all.iter().any(|vote| vote.stamp == EQUIVOCATING)
     }
 
     /// Where the latest message of each validator is whose target is of `epoch`: the validator, and the block's position.
     pub fn of_epoch(&self, epoch: Epoch) -> impl Iterator<Item = (ValidatorIndex, usize)> + '_ {
         let stamp = stamp_of(epoch);
-        let votes = self.nodes.iter().zip(&self.stamps).zip(0..);
-        votes
-            .filter_map(move |((&node, &of), index)| (of == stamp && node != NO_NODE).then_some((index, node as usize)))
+        let votes = self.all.iter().zip(0..).filter(move |(vote, _)| vote.stamp == stamp && vote.node != NO_NODE);
+        votes.map(|(vote, index)| (index, vote.node as usize))
     }
 
-    /// Where a validator's vote is; makes room for it if need be. None beyond the bound.
-    fn place(&mut self, index: ValidatorIndex) -> Option<usize> {
+    /// A validator's vote; makes room for it if need be. None beyond the bound.
+    fn place(&mut self, index: ValidatorIndex) -> Option<&mut Vote> {
         let at = usize::try_from(index).ok().filter(|at| *at < MAX_VALIDATORS)?;
-        if at >= self.nodes.len() {
-            self.nodes.resize(at + 1, NO_NODE);
-            self.stamps.resize(at + 1, NEVER);
+        if at >= self.all.len() {
+            self.all.resize(at + 1, Vote { node: NO_NODE, stamp: NEVER });
         }
-        Some(at)
+        Some(&mut self.all[at])
     }
 }
 

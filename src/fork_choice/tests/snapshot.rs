@@ -87,13 +87,12 @@ fn contradictions_are_found() {
         restart(&store.to_snapshot()).err()
     };
     assert_eq!(broken(|_| ()), None);
-    let all: [fn(&mut Store); 7] = [
+    let all: [fn(&mut Store); 6] = [
         |store| store.nodes.clear(),
         |store| store.nodes[2].parent = Some(2),
         |store| store.nodes[2].parent = None,
         |store| store.nodes[2].slot = 0,
-        |store| store.votes.nodes[7] = 4,
-        |store| _ = store.votes.stamps.pop(),
+        |store| store.votes.all[7].node = 4,
         |store| store.finalized_checkpoint.root = root(77),
     ];
     for break_it in all {
