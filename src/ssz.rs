@@ -9,12 +9,14 @@ pub mod difference;
 mod merkle;
 mod progressive;
 pub mod proof;
+mod stamp;
 mod tree;
 
 pub use chunks::{CHUNK, Chunks};
 pub use column::{Column, ColumnError, Element, Record};
 pub use merkle::{Node, ZERO_HASHES, fold, hash_pair, hash_pairs, merkleize, mix_in_length};
 pub use progressive::merkleize_progressive;
+pub use stamp::Stamp;
 pub use tree::HashTree;
 
 /// A node of a Merkle tree.

@@ -19,7 +19,7 @@ mod weak_subjectivity;
 pub use block::*;
 pub use collector::SignatureCollector;
 pub use context::{Checks, Context};
-pub use epoch::process_justification_and_finalization;
+pub use epoch::{process_justification_and_finalization, unrealized_checkpoints};
 pub use error::{TransitionError, ensure};
 pub use genesis::{initialize_beacon_state_from_eth1, is_valid_genesis_state};
 pub use helpers::*;

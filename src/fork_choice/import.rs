@@ -5,8 +5,8 @@ use tree_hash::TreeHash;
 use super::{Balances, BodyAttestation, ImportedBlock, PayloadStatus, equivocating_indices};
 use crate::{
     transition::{
-        Checks, Context, TransitionError, apply_block, get_attesting_indices, get_shuffling,
-        process_justification_and_finalization, process_slots, state_transition,
+        Checks, Context, TransitionError, apply_block, get_attesting_indices, get_shuffling, process_slots,
+        state_transition, unrealized_checkpoints,
     },
     types::{preset::SLOTS_PER_EPOCH, *},
 };
@@ -38,8 +38,7 @@ pub fn import_block(
     if message.slot.is_multiple_of(SLOTS_PER_EPOCH) {
         checkpoint_balances.push((Checkpoint { epoch: state.current_epoch(), root }, Balances::of_state(&state)));
     }
-    let mut pulled_up = state.clone();
-    process_justification_and_finalization(&mut pulled_up)?;
+    let (unrealized_justified, unrealized_finalized) = unrealized_checkpoints(&mut state)?;
     let slashings = message.body.attester_slashings.iter();
     let imported = ImportedBlock {
         root,
@@ -48,8 +47,8 @@ pub fn import_block(
         payload_status: PayloadStatus::NotValidated,
         justified_checkpoint: state.current_justified_checkpoint,
         finalized_checkpoint: state.finalized_checkpoint,
-        unrealized_justified_checkpoint: pulled_up.current_justified_checkpoint,
-        unrealized_finalized_checkpoint: pulled_up.finalized_checkpoint,
+        unrealized_justified_checkpoint: unrealized_justified,
+        unrealized_finalized_checkpoint: unrealized_finalized,
         checkpoint_balances,
         attestations: body_attestations(&mut state, &message.body)?,
         equivocating_indices: slashings.flat_map(equivocating_indices).collect(),

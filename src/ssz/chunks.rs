@@ -79,6 +79,35 @@ impl<T: Clone + PartialEq> Chunks<T> {
         true
     }
 
+    /// Replaces each item at one of `indices` by `f(item)`, and tells `changed` where that is another. Pieces in which there is
+    /// none stay shared. Each piece is made ours once, where [`Chunks::set`] has to see to it for each item.
+    ///
+    /// # Panics
+    /// When an index is out of range, as a slice does.
+    pub fn update_scattered(&mut self, indices: &[u32], f: impl Fn(&T) -> T, mut changed: impl FnMut(usize)) {
+        let place = |index: &u32| (*index as usize / Self::PER_PIECE, *index as usize % Self::PER_PIECE);
+        let mut is_written = vec![false; self.pieces.len()];
+        for (number, at) in indices.iter().map(place) {
+            let item = &self.pieces[number][at];
+            is_written[number] |= f(item) != *item;
+        }
+        if !is_written.contains(&true) {
+            return;
+        }
+        let pieces = Arc::make_mut(&mut self.pieces).iter_mut().zip(&is_written);
+        let mut pieces: Vec<&mut [T]> =
+            pieces.map(|(piece, is_written)| if *is_written { Arc::make_mut(piece) } else { &mut [] }).collect();
+        for (number, at) in indices.iter().map(place) {
+            if let Some(item) = pieces[number].get_mut(at) {
+                let new = f(item);
+                if new != *item {
+                    *item = new;
+                    changed(number * Self::PER_PIECE + at);
+                }
+            }
+        }
+    }
+
     /// Appends items: many at once, since the last piece is copied each time. Equal neighbours among the pieces share their
     /// memory: most of a registry's epochs, flags and scores are the same.
     pub fn extend_from_slice(&mut self, mut items: &[T]) {

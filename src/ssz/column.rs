@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use super::{
-    CHUNK, Chunks, Hash256, HashTree,
+    CHUNK, Chunks, Hash256, HashTree, Stamp,
     merkle::{Node, merkleize, mix_in_length},
 };
 
@@ -81,18 +81,19 @@ pub enum ColumnError {
 pub struct Column<T> {
     items: Chunks<T>,
     tree: HashTree<GROUP_LEAVES>,
+    stamp: Stamp,
 }
 
 impl<T> Default for Column<T> {
     fn default() -> Self {
-        Column { items: Chunks::default(), tree: HashTree::default() }
+        Column { items: Chunks::default(), tree: HashTree::default(), stamp: Stamp::default() }
     }
 }
 
 impl<T: Element> Column<T> {
     /// `len` copies of `value`.
     pub fn filled(value: T, len: usize) -> Self {
-        Column { items: Chunks::filled(value, len), tree: HashTree::default() }
+        Column { items: Chunks::filled(value, len), ..Column::default() }
     }
 
     /// How many items there are.
@@ -116,6 +117,7 @@ impl<T: Element> Column<T> {
     /// When `index` is out of range, as a slice does.
     pub fn set(&mut self, index: usize, value: T) {
         if self.items.set(index, value) {
+            self.stamp.forget();
             self.tree.mark(index / T::PER_LEAF);
         }
     }
@@ -127,6 +129,7 @@ impl<T: Element> Column<T> {
 
     /// Appends items: many cost less at once.
     pub fn extend_from_slice(&mut self, items: &[T]) {
+        self.stamp.forget();
         self.tree.mark(self.items.len() / T::PER_LEAF);
         self.items.extend_from_slice(items);
     }
@@ -160,23 +163,53 @@ impl<T: Element> Column<T> {
 
     /// Replaces each item by `f(index, item)`, in order. A chunk in which nothing changes stays shared and hashed.
     pub fn update_each(&mut self, mut f: impl FnMut(usize, &T) -> T) {
-        self.update_chunks(|number, old, new| {
-            new.extend(old.iter().enumerate().map(|(i, item)| f(number * CHUNK + i, item)));
+        let mut scratch = Vec::new();
+        for number in 0..self.len().div_ceil(CHUNK) {
+            self.update_chunk(number, &mut scratch, |items| {
+                for (i, item) in items.iter_mut().enumerate() {
+                    *item = f(number * CHUNK + i, item);
+                }
+            });
+        }
+    }
+
+    /// Replaces each item at one of `indices` by `f(item)`: for many at once, in any order. What does not change stays shared
+    /// and hashed.
+    ///
+    /// # Panics
+    /// When an index is out of range.
+    pub fn update_scattered(&mut self, indices: &[u32], f: impl Fn(&T) -> T) {
+        let (tree, stamp) = (&mut self.tree, &mut self.stamp);
+        self.items.update_scattered(indices, f, |index| {
+            stamp.forget();
+            tree.mark(index / T::PER_LEAF);
         });
     }
 
-    /// Replaces the items chunk by chunk: `f(number, old, new)` puts into `new`, which comes empty, one item for each of
-    /// `old`. A chunk in which nothing changes stays shared and hashed.
-    pub fn update_chunks(&mut self, mut f: impl FnMut(usize, &[T], &mut Vec<T>)) {
-        let mut new = Vec::with_capacity(CHUNK);
-        for number in 0..self.len().div_ceil(CHUNK) {
-            let old = self.items.slice(number);
-            new.clear();
-            f(number, old, &mut new);
-            if new != old {
-                self.replace_chunk(number, &new);
-            }
+    /// Lets `f` write on a copy of the chunk with this number, and takes the copy in the chunk's place if it is not equal;
+    /// else the chunk stays shared and hashed. `scratch` is the copy's memory, for the caller's next chunk.
+    ///
+    /// # Panics
+    /// When there is no such chunk.
+    pub fn update_chunk<R>(&mut self, number: usize, scratch: &mut Vec<T>, f: impl FnOnce(&mut [T]) -> R) -> R {
+        let old = self.items.slice(number);
+        scratch.clear();
+        scratch.extend_from_slice(old);
+        let result = f(scratch);
+        if scratch[..] != *old {
+            self.replace_chunk(number, scratch);
         }
+        result
+    }
+
+    /// The name of what the column holds now: see [`Stamp`].
+    pub fn stamp(&mut self) -> u64 {
+        self.stamp.get()
+    }
+
+    /// The name, if somebody has asked for it since the last change.
+    pub fn known_stamp(&self) -> Option<u64> {
+        self.stamp.known()
     }
 
     /// Puts other items in the place of the chunk with this number, as many as it has.
@@ -184,6 +217,7 @@ impl<T: Element> Column<T> {
     /// # Panics
     /// When there is no such chunk, or its length is another.
     pub fn replace_chunk(&mut self, number: usize, new: &[T]) {
+        self.stamp.forget();
         let old = self.items.slice(number);
         let per_group = GROUP_LEAVES * T::PER_LEAF;
         for (n, (old, new)) in old.chunks(per_group).zip(new.chunks(per_group)).enumerate() {
@@ -304,7 +338,7 @@ impl<T: Element> Column<T> {
 
 impl<T: Element> FromIterator<T> for Column<T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        Column { items: items.into_iter().collect(), tree: HashTree::default() }
+        Column { items: items.into_iter().collect(), ..Column::default() }
     }
 }
 

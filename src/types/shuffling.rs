@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Epoch, Gwei, Hash256, preset::SLOTS_PER_EPOCH};
+use super::{Epoch, Gwei, Hash256, participation::KnownParticipation, preset::SLOTS_PER_EPOCH};
 
 /// Shufflings kept with a state: the previous, the current and the next epoch's.
 const SHUFFLINGS: usize = 3;
@@ -72,6 +72,8 @@ pub struct Caches {
     /// The root of the state as it is now, from the block that made it. Only a replay of stored blocks says it, right before
     /// the next slot, whose processing takes it instead of hashing.
     pub known_root: Option<Hash256>,
+    /// Written and read by the state itself, which knows what it is of.
+    pub(super) participation: Option<KnownParticipation>,
 }
 
 impl Caches {

@@ -14,7 +14,7 @@ mod difference;
 mod pubkey_index;
 mod roots;
 
-pub use chunk::RegistryChunk;
+pub use chunk::{NarrowChunk, RegistryChunk};
 use pubkey_index::PubkeyIndex;
 use ssz::Encode;
 
@@ -22,7 +22,7 @@ use super::{
     BLSPubkey, Epoch, Gwei, Hash256, Validator, ValidatorIndex,
     preset::{EFFECTIVE_BALANCE_INCREMENT, FAR_FUTURE_EPOCH, VALIDATOR_REGISTRY_LIMIT},
 };
-use crate::ssz::{CHUNK, Chunks, ColumnError, Element, HashTree, Record};
+use crate::ssz::{CHUNK, Chunks, ColumnError, Element, HashTree, Record, Stamp};
 
 /// Bytes of one record in SSZ.
 pub const VALIDATOR_LEN: usize = 121;
@@ -51,6 +51,7 @@ pub struct Validators {
     misfits: BTreeMap<usize, Validator>,
     tree: HashTree<GROUP_RECORDS>,
     index: PubkeyIndex,
+    stamp: Stamp,
 }
 
 impl Validators {
@@ -149,6 +150,7 @@ impl Validators {
         changed |= self.exit_epochs.set(index, narrow.exit_epoch);
         changed |= self.withdrawable_epochs.set(index, narrow.withdrawable_epoch);
         if changed {
+            self.stamp.forget();
             self.tree.mark(index);
         }
     }
@@ -165,6 +167,7 @@ impl Validators {
         match (self.misfit(index), narrow_balance(balance)) {
             (None, Some(narrow)) => {
                 if self.effective_balances.set(index, narrow) {
+                    self.stamp.forget();
                     self.tree.mark(index);
                 }
             }
@@ -176,6 +179,16 @@ impl Validators {
     pub fn push(&mut self, validator: Validator) {
         self.extend(std::slice::from_ref(&validator));
         self.index.push(validator.pubkey, self.len() - 1);
+    }
+
+    /// The name of what the registry holds now: see [`Stamp`].
+    pub fn stamp(&mut self) -> u64 {
+        self.stamp.get()
+    }
+
+    /// The name, if somebody has asked for it since the last change.
+    pub fn known_stamp(&self) -> Option<u64> {
+        self.stamp.known()
     }
 
     /// The index of the validator with this key.
@@ -252,6 +265,7 @@ impl Validators {
 
     /// Appends records; the index of keys does not see them before it is sealed.
     fn extend(&mut self, records: &[Validator]) {
+        self.stamp.forget();
         let first = self.len();
         let mut narrow = Vec::with_capacity(records.len());
         for (n, record) in records.iter().enumerate() {

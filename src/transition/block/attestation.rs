@@ -2,6 +2,7 @@
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#attestations>
 
 use super::*;
+use crate::ssz::Column;
 
 /// Of what a vote's flags are worth, the part that its attesters get for each part of the proposer.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#modified-process_attestation>
@@ -81,18 +82,30 @@ fn attesters(fork: ForkName, shuffling: &Shuffling, attestation: &Attestation) -
     for committee_index in committees_of(fork, attestation) {
         let committee = committee_of(shuffling, attestation.data.slot, committee_index)?;
         let before = attesters.len();
-        for (member, &validator) in committee.iter().enumerate() {
-            // Beyond the bits' end is an error, too; the check of the length below finds it.
-            if bits.get(offset + member).unwrap_or(false) {
-                attesters.push(validator);
-            }
-        }
+        add_attesters(&mut attesters, committee, bits.as_slice(), offset);
         rule(attesters.len() > before, "each of its committees must take part")?;
         offset += committee.len();
     }
     rule(bits.len() == offset, "it must have a bit for each member of its committees")?;
     rule(!attesters.is_empty(), "somebody must attest")?;
     Ok(attesters)
+}
+
+/// Adds the members of a committee whose bits are set; the first one's is at `offset`. `bits` are eight to a byte, and zero
+/// where the list has ended.
+fn add_attesters(attesters: &mut Vec<u32>, committee: &[u32], bits: &[u8], offset: usize) {
+    let bytes = bits.get(offset / 8..).unwrap_or_default();
+    let mut byte = bytes.iter().copied().chain(std::iter::repeat(0));
+    let mut left = byte.next().unwrap_or(0) >> (offset % 8);
+    for (member, validator) in (offset..).zip(committee) {
+        if member.is_multiple_of(8) && member != offset {
+            left = byte.next().unwrap_or(0);
+        }
+        if left & 1 == 1 {
+            attesters.push(*validator);
+        }
+        left >>= 1;
+    }
 }
 
 /// Sets the flags; the sum of what those that are new are worth, times their weights.
@@ -104,20 +117,67 @@ fn set_flags(
 ) -> Result<u64, TransitionError> {
     let per_increment = get_base_reward_per_increment(state)?;
     let is_current = epoch == state.current_epoch();
+    let sums = state.participation_sums();
     let participation =
         if is_current { &mut state.current_epoch_participation } else { &mut state.previous_epoch_participation };
-    let mut sum = 0u64;
-    for &index in attesters {
-        let old = participation.get(index as usize).copied();
-        let old = old.ok_or(TransitionError::UnknownValidator(index.into()))?;
-        let new = flags & !old;
-        if new != 0 {
-            participation.set(index as usize, old | new);
-            let increments = state.validators.effective_balance(index as usize) / EFFECTIVE_BALANCE_INCREMENT;
-            sum += increments * per_increment * weight(new);
+    let earned = Earned::new(&state.validators, participation, attesters, flags)?;
+    participation.update_scattered(attesters, |old| old | flags);
+    if let Some(mut sums) = sums {
+        let of_epoch = if is_current { &mut sums.current } else { &mut sums.previous };
+        for (flag, sum) in of_epoch.iter_mut().enumerate() {
+            *sum = checked_sum(*sum, earned.balance_of(flag), "the participating balance")?;
         }
+        state.note_participation_sums(state.current_epoch(), sums);
     }
-    Ok(sum)
+    let numerator = earned.weighted_increments().and_then(|increments| increments.checked_mul(per_increment));
+    numerator.ok_or(TransitionError::Overflow("a proposer's reward"))
+}
+
+/// Sets of flags that there are.
+const FLAG_SETS: usize = 1 << PARTICIPATION_FLAG_WEIGHTS.len();
+
+/// Effective balances of attesters by the set of flags that are new for them.
+#[derive(Default)]
+struct Earned {
+    /// In whole increments, of all.
+    increments: [u64; FLAG_SETS],
+    /// In Gwei, of those that are not slashed.
+    unslashed: [Gwei; FLAG_SETS],
+}
+
+impl Earned {
+    /// Of attesters that had the flags in `participation` and now get `flags`.
+    fn new(
+        validators: &Validators,
+        participation: &Column<ParticipationFlags>,
+        attesters: &[u32],
+        flags: ParticipationFlags,
+    ) -> Result<Self, TransitionError> {
+        let mut earned = Earned::default();
+        let flags = flags & (FLAG_SETS - 1) as u8;
+        for &index in attesters {
+            let old = participation.get(index as usize);
+            let new = usize::from(flags & !old.ok_or(TransitionError::UnknownValidator(index.into()))?);
+            if new != 0 {
+                let balance = validators.effective_balance(index as usize);
+                earned.increments[new] += balance / EFFECTIVE_BALANCE_INCREMENT;
+                earned.unslashed[new] += if validators.slashed(index as usize) { 0 } else { balance };
+            }
+        }
+        Ok(earned)
+    }
+
+    /// Of those that are not slashed and for whom the flag is new, in Gwei.
+    fn balance_of(&self, flag: usize) -> Gwei {
+        let sets = self.unslashed.iter().enumerate();
+        sets.filter(|(set, _)| set >> flag & 1 == 1).map(|(_, balance)| balance).sum()
+    }
+
+    /// The increments of all, times the weights of the flags that are new. None if that overflows.
+    fn weighted_increments(&self) -> Option<u64> {
+        let mut sets = self.increments.iter().enumerate();
+        sets.try_fold(0u64, |sum, (set, increments)| sum.checked_add(increments.checked_mul(weight(set as u8))?))
+    }
 }
 
 /// The sum of the flags' weights.

@@ -25,11 +25,10 @@ pub fn process_bls_to_execution_change(
     let set = || bls_to_execution_change_signature_set(state, signed_change, ctx);
     signatures.add("change of withdrawal credentials", set)?;
 
-    let mut credentials = Hash256::ZERO;
-    credentials[0] = ETH1_ADDRESS_WITHDRAWAL_PREFIX;
-    credentials[12..].copy_from_slice(change.to_execution_address.as_slice());
-    state
-        .validators
-        .update(change.validator_index as usize, |validator| validator.withdrawal_credentials = credentials);
+    let mut validator = get_validator(state, change.validator_index)?;
+    validator.withdrawal_credentials = Hash256::ZERO;
+    validator.withdrawal_credentials[0] = ETH1_ADDRESS_WITHDRAWAL_PREFIX;
+    validator.withdrawal_credentials[12..].copy_from_slice(change.to_execution_address.as_slice());
+    set_validator(state, change.validator_index as usize, validator);
     Ok(())
 }

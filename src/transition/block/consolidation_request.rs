@@ -38,7 +38,7 @@ pub fn process_consolidation_request(
     let exit_epoch = compute_consolidation_epoch_and_update_churn(state, source.effective_balance, ctx)?;
     let delay = ctx.config.min_validator_withdrawability_delay;
     let withdrawable_epoch = checked_sum(exit_epoch, delay, "a withdrawable epoch")?;
-    state.validators.set(source_index as usize, Validator { exit_epoch, withdrawable_epoch, ..source });
+    set_validator(state, source_index as usize, Validator { exit_epoch, withdrawable_epoch, ..source });
     state.pending_consolidations.push(PendingConsolidation { source_index, target_index });
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Inactivity scores.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#inactivity-scores>
 
-use super::rewards::{is_eligible, is_unslashed_participating};
+use super::standing::{ELIGIBLE, Epochs, Standings, counted_flags};
 use crate::{
-    transition::{Context, TransitionError, is_in_inactivity_leak},
+    transition::{Context, TransitionError, has_flag, is_in_inactivity_leak},
     types::{preset::*, *},
 };
 
@@ -13,23 +13,58 @@ pub fn process_inactivity_updates(state: &mut BeaconState, ctx: &Context) -> Res
     if state.current_epoch() == GENESIS_EPOCH {
         return Ok(());
     }
-    let previous_epoch = state.previous_epoch();
-    let recovery = if is_in_inactivity_leak(state) { 0 } else { ctx.config.inactivity_score_recovery_rate };
-    let (validators, participation) = (&state.validators, &state.previous_epoch_participation);
-    let mut overflows = false;
-    state.inactivity_scores.update_chunks(|number, old, new| {
-        let (chunk, flags) = (validators.chunk(number), participation.items().slice(number));
-        new.extend(old.iter().zip(flags).enumerate().map(|(i, (score, flags))| {
-            let participates = is_unslashed_participating(&chunk, i, previous_epoch, *flags, TIMELY_TARGET_FLAG_INDEX);
-            // Nothing to lower: most validators, most of the time.
-            if (participates && *score == 0) || !is_eligible(&chunk, i, previous_epoch) {
-                return *score;
+    let (terms, epochs) = (InactivityTerms::new(state, ctx), Epochs::around(state.current_epoch()));
+    for chunk in state.validators.chunks() {
+        let standings = Standings::of(&chunk, &epochs);
+        let flags = state.previous_epoch_participation.items().slice(chunk.number());
+        terms.update_chunk(&mut state.inactivity_scores, chunk.number(), &standings, flags)?;
+    }
+    Ok(())
+}
+
+/// What all validators' scores have in common.
+pub(super) struct InactivityTerms {
+    bias: u64,
+    /// What every score falls by; nothing in a leak.
+    recovery: u64,
+}
+
+impl InactivityTerms {
+    /// Of the state at its epoch's end, after justification.
+    pub fn new(state: &BeaconState, ctx: &Context) -> Self {
+        let recovery = if is_in_inactivity_leak(state) { 0 } else { ctx.config.inactivity_score_recovery_rate };
+        InactivityTerms { bias: ctx.config.inactivity_score_bias, recovery }
+    }
+
+    /// Brings the scores of a chunk up to date; `flags` are its validators' of the previous epoch.
+    pub fn update_chunk(
+        &self,
+        scores: &mut crate::ssz::Column<u64>,
+        number: usize,
+        standings: &Standings,
+        flags: &[ParticipationFlags],
+    ) -> Result<(), TransitionError> {
+        // Without a leak a score of zero falls back to zero, whether its validator took part or not.
+        if self.bias <= self.recovery && scores.items().slice(number).iter().all(|score| *score == 0) {
+            return Ok(());
+        }
+        scores.update_chunk(number, &mut Vec::new(), |scores| {
+            for ((score, bits), flags) in scores.iter_mut().zip(standings.bits()).zip(flags) {
+                if bits & ELIGIBLE != 0 {
+                    *score = self.new_score(*score, counted_flags(*bits, *flags))?;
+                }
             }
-            let bias = ctx.config.inactivity_score_bias;
-            let changed = if participates { Some(score - 1) } else { score.checked_add(bias) };
-            overflows |= changed.is_none();
-            changed.unwrap_or(*score).saturating_sub(recovery)
-        }));
-    });
-    if overflows { Err(TransitionError::Overflow("an inactivity score")) } else { Ok(()) }
+            Ok(())
+        })
+    }
+
+    /// The score of an eligible validator after the epoch.
+    fn new_score(&self, score: u64, counted: ParticipationFlags) -> Result<u64, TransitionError> {
+        let changed = if has_flag(counted, TIMELY_TARGET_FLAG_INDEX) {
+            Some(score.saturating_sub(1))
+        } else {
+            score.checked_add(self.bias)
+        };
+        Ok(changed.ok_or(TransitionError::Overflow("an inactivity score"))?.saturating_sub(self.recovery))
+    }
 }

@@ -1,7 +1,10 @@
 //! Rewards and penalties since Altair.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#rewards-and-penalties>
 
-use super::{ParticipationTotals, PendingParticipation, attestation_deltas};
+use super::{
+    ParticipationTotals, PendingParticipation, attestation_deltas,
+    standing::{ELIGIBLE, Epochs, Standings, counted_flags},
+};
 use crate::{
     ssz::CHUNK,
     transition::{
@@ -34,22 +37,16 @@ pub(super) fn process_with(
     if state.current_epoch() == GENESIS_EPOCH {
         return Ok(());
     }
-    let terms = RewardTerms::new(state, totals, ctx)?;
-    // Taken out, so that the rest of the state can be read while the balances are written.
-    let mut balances = std::mem::take(&mut state.balances);
-    let mut overflows = false;
-    balances.update_chunks(|number, old, new| {
-        let chunk = state.validators.chunk(number);
-        let flags = state.previous_epoch_participation.items().slice(number);
-        let scores = state.inactivity_scores.items().slice(number);
-        new.extend(old.iter().enumerate().map(|(i, balance)| {
-            let paid = terms.chunk_deltas(&chunk, i, flags[i], scores[i]).and_then(|deltas| apply(*balance, &deltas));
-            overflows |= paid.is_none();
-            paid.unwrap_or(*balance)
-        }));
-    });
-    state.balances = balances;
-    if overflows { Err(TransitionError::Overflow("a reward")) } else { Ok(()) }
+    let (terms, epochs) = (RewardTerms::new(state, totals, ctx)?, Epochs::around(state.current_epoch()));
+    let mut scratch = Vec::new();
+    for chunk in state.validators.chunks() {
+        let standings = Standings::of(&chunk, &epochs);
+        let flags = state.previous_epoch_participation.items().slice(chunk.number());
+        let scores = state.inactivity_scores.items().slice(chunk.number());
+        let pay = |balances: &mut [Gwei]| terms.pay(&chunk, &standings, flags, scores, balances);
+        state.balances.update_chunk(chunk.number(), &mut scratch, pay)?;
+    }
+    Ok(())
 }
 
 /// Applies the sets of deltas one after the other, as the specification does: a balance stops at zero in between.
@@ -77,12 +74,26 @@ pub struct RewardTerms {
     participating_increments: [u64; PARTICIPATION_FLAG_WEIGHTS.len()],
     is_leak: bool,
     inactivity_denominator: u64,
-    // By increments, up to the largest effective balance: a division for each flag and balance instead of each validator.
-    rows: Vec<Row>,
+    // By increments, up to the largest effective balance, and by the flags earned: no division for each validator.
+    payments: Vec<[Payment; FLAG_SETS]>,
 }
 
-/// A balance's deltas by flag, first when it is missed and then when it is earned; `None` where one overflows.
-type Row = [[Option<Delta>; 2]; PARTICIPATION_FLAG_WEIGHTS.len()];
+/// Sets of flags that there are.
+const FLAG_SETS: usize = 1 << PARTICIPATION_FLAG_WEIGHTS.len();
+
+/// What all flags together give and take. No balance is as large as the penalty of what overflows.
+#[derive(Clone, Copy, Debug)]
+struct Payment {
+    reward: Gwei,
+    penalty: Gwei,
+}
+
+impl Payment {
+    const OVERFLOW: Payment = Payment { reward: 0, penalty: u64::MAX };
+}
+
+/// Balances and rewards below this do not overflow when they are added.
+const FAR_FROM_OVERFLOW: Gwei = 1 << 62;
 
 impl RewardTerms {
     /// Of the state at its epoch's end, after justification and inactivity updates.
@@ -98,10 +109,10 @@ impl RewardTerms {
             participating_increments: totals.previous.map(|balance| balance / EFFECTIVE_BALANCE_INCREMENT),
             is_leak: is_in_inactivity_leak(state),
             inactivity_denominator: denominator.ok_or(TransitionError::Overflow("the inactivity penalty"))?,
-            rows: Vec::new(),
+            payments: Vec::new(),
         };
         let increments = 0..=MAX_EFFECTIVE_BALANCE_ELECTRA / EFFECTIVE_BALANCE_INCREMENT;
-        terms.rows = increments.map(|increments| terms.row(increments)).collect();
+        terms.payments = increments.map(|increments| terms.payments_of(increments)).collect();
         Ok(terms)
     }
 
@@ -112,7 +123,54 @@ impl RewardTerms {
         self.chunk_deltas(&state.validators.chunk(index / CHUNK), index % CHUNK, flags, score)
     }
 
-    /// As [`RewardTerms::deltas`], for the `i`th validator of a chunk, with its flags and score at hand.
+    /// Pays the validators of a chunk, whose flags of the previous epoch, scores and balances these are.
+    ///
+    /// # Errors
+    /// When a balance overflows.
+    pub(super) fn pay(
+        &self,
+        chunk: &RegistryChunk<'_>,
+        standings: &Standings,
+        flags: &[ParticipationFlags],
+        scores: &[u64],
+        balances: &mut [Gwei],
+    ) -> Result<(), TransitionError> {
+        let narrow = chunk.narrow();
+        let validators = standings.bits().iter().zip(flags).zip(scores).zip(balances).enumerate();
+        for (i, (((bits, flags), score), balance)) in validators {
+            if bits & ELIGIBLE == 0 {
+                continue;
+            }
+            let increments = narrow.map(|narrow| narrow.effective_balances[i]);
+            let payment = increments.map(|increments| self.payment(increments, counted_flags(*bits, *flags), *score));
+            *balance = match payment {
+                // The balance covers all that is taken, so it does not matter in which order.
+                Some(Payment { reward, penalty }) if penalty <= *balance && *balance < FAR_FROM_OVERFLOW => {
+                    *balance - penalty + reward
+                }
+                _ => {
+                    let deltas = self.chunk_deltas(chunk, i, *flags, *score);
+                    let paid = deltas.and_then(|deltas| apply(*balance, &deltas));
+                    paid.ok_or(TransitionError::Overflow("a reward"))?
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// All that an eligible validator gets and loses.
+    fn payment(&self, increments: u16, counted: ParticipationFlags, score: u64) -> Payment {
+        let known = self.payments.get(usize::from(increments)).map(|by_flags| by_flags[usize::from(counted)]);
+        let mut payment = known.unwrap_or(Payment::OVERFLOW);
+        if score != 0 && !has_flag(counted, TIMELY_TARGET_FLAG_INDEX) {
+            let effective_balance = u64::from(increments) * EFFECTIVE_BALANCE_INCREMENT;
+            let lost = self.inactivity_delta(effective_balance, score, false);
+            payment.penalty = payment.penalty.saturating_add(lost.map_or(u64::MAX, |lost| lost.penalty));
+        }
+        payment
+    }
+
+    /// A validator's deltas as the specification has them: one set after the other.
     fn chunk_deltas(
         &self,
         chunk: &RegistryChunk,
@@ -120,23 +178,14 @@ impl RewardTerms {
         flags: ParticipationFlags,
         score: u64,
     ) -> Option<[Delta; 4]> {
-        let is_active = chunk.is_active(i, self.previous_epoch);
-        let is_slashed = chunk.slashed(i);
-        if !is_active && !is_eligible(chunk, i, self.previous_epoch) {
+        if !is_eligible(chunk, i, self.previous_epoch) {
             return Some([Delta::default(); 4]);
         }
         let effective_balance = chunk.effective_balance(i);
-        let increments = effective_balance / EFFECTIVE_BALANCE_INCREMENT;
-        let beyond_table;
-        let row = match self.rows.get(increments as usize) {
-            Some(row) => row,
-            None => {
-                beyond_table = self.row(increments);
-                &beyond_table
-            }
-        };
-        let counted = if is_active && !is_slashed { flags } else { 0 };
-        let delta = |flag_index: usize| row[flag_index][usize::from(has_flag(counted, flag_index))];
+        let base_reward = self.base_reward(effective_balance / EFFECTIVE_BALANCE_INCREMENT)?;
+        let counts = chunk.is_active(i, self.previous_epoch) && !chunk.slashed(i);
+        let counted = if counts { flags } else { 0 };
+        let delta = |flag_index: usize| self.flag_delta(base_reward, flag_index, has_flag(counted, flag_index));
         Some([
             delta(TIMELY_SOURCE_FLAG_INDEX)?,
             delta(TIMELY_TARGET_FLAG_INDEX)?,
@@ -145,11 +194,27 @@ impl RewardTerms {
         ])
     }
 
-    fn row(&self, increments: u64) -> Row {
-        let base_reward = increments.checked_mul(self.base_reward_per_increment);
-        let delta = |flag_index, earned| base_reward.and_then(|base| self.flag_delta(base, flag_index, earned));
-        [TIMELY_SOURCE_FLAG_INDEX, TIMELY_TARGET_FLAG_INDEX, TIMELY_HEAD_FLAG_INDEX]
-            .map(|flag_index| [delta(flag_index, false), delta(flag_index, true)])
+    fn base_reward(&self, increments: u64) -> Option<Gwei> {
+        increments.checked_mul(self.base_reward_per_increment)
+    }
+
+    /// The sums of the flags' deltas for an effective balance, by the set of flags earned.
+    fn payments_of(&self, increments: u64) -> [Payment; FLAG_SETS] {
+        let mut sums = [Payment::OVERFLOW; FLAG_SETS];
+        let flags = [TIMELY_SOURCE_FLAG_INDEX, TIMELY_TARGET_FLAG_INDEX, TIMELY_HEAD_FLAG_INDEX];
+        let Some(base_reward) = self.base_reward(increments) else { return sums };
+        let deltas = flags.map(|flag| [false, true].map(|earned| self.flag_delta(base_reward, flag, earned)));
+        for (set, sum) in sums.iter_mut().enumerate() {
+            let deltas = flags.map(|flag| deltas[flag][set >> flag & 1]);
+            let total = deltas.iter().try_fold(Delta::default(), |sum, delta| {
+                let reward = sum.reward.checked_add((*delta)?.reward)?;
+                Some(Delta { reward, penalty: sum.penalty.checked_add((*delta)?.penalty)? })
+            });
+            if let Some(Delta { reward, penalty }) = total.filter(|total| total.reward < FAR_FROM_OVERFLOW) {
+                *sum = Payment { reward, penalty };
+            }
+        }
+        sums
     }
 
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#get_flag_index_deltas>
@@ -179,18 +244,6 @@ impl RewardTerms {
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#helpers-2>
 pub(super) fn is_eligible(chunk: &RegistryChunk, i: usize, previous_epoch: Epoch) -> bool {
     chunk.is_active(i, previous_epoch) || (chunk.slashed(i) && previous_epoch + 1 < chunk.withdrawable_epoch(i))
-}
-
-/// Whether a validator with these `flags` counts for a flag in `epoch`.
-/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#get_unslashed_participating_indices>
-pub(super) fn is_unslashed_participating(
-    chunk: &RegistryChunk,
-    i: usize,
-    epoch: Epoch,
-    flags: ParticipationFlags,
-    flag_index: usize,
-) -> bool {
-    has_flag(flags, flag_index) && !chunk.slashed(i) && chunk.is_active(i, epoch)
 }
 
 #[cfg(test)]

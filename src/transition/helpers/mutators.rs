@@ -3,7 +3,7 @@
 
 use super::{
     checked_sum, compute_activation_exit_epoch, compute_exit_epoch_and_update_churn, get_beacon_proposer_index,
-    get_validator, get_validator_churn_limit,
+    get_validator, get_validator_churn_limit, set_validator,
 };
 use crate::{
     transition::{Context, TransitionError},
@@ -52,7 +52,7 @@ pub fn initiate_validator_exit(
     let delay = ctx.config.min_validator_withdrawability_delay;
     validator.exit_epoch = exit_epoch;
     validator.withdrawable_epoch = checked_sum(exit_epoch, delay, "a withdrawable epoch")?;
-    state.validators.set(index as usize, validator);
+    set_validator(state, index as usize, validator);
     Ok(())
 }
 
@@ -90,7 +90,7 @@ pub fn slash_validator(
     let slashed_until = checked_sum(epoch, EPOCHS_PER_SLASHINGS_VECTOR as u64, "a withdrawable epoch")?;
     validator.slashed = true;
     validator.withdrawable_epoch = validator.withdrawable_epoch.max(slashed_until);
-    state.validators.set(slashed_index as usize, validator);
+    set_validator(state, slashed_index as usize, validator);
 
     let slot_of_epoch = epoch as usize % EPOCHS_PER_SLASHINGS_VECTOR;
     let slashed_balance = checked_sum(state.slashings[slot_of_epoch], effective_balance, "the slashed balance")?;
@@ -125,8 +125,9 @@ fn whistleblower_reward_quotient(fork: ForkName) -> u64 {
 /// Gives a validator compounding credentials; what it has above the minimum goes through the queue of deposits.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#new-switch_to_compounding_validator>
 pub fn switch_to_compounding_validator(state: &mut BeaconState, index: ValidatorIndex) -> Result<(), TransitionError> {
-    get_validator(state, index)?;
-    state.validators.update(index as usize, |v| v.withdrawal_credentials[0] = COMPOUNDING_WITHDRAWAL_PREFIX);
+    let mut validator = get_validator(state, index)?;
+    validator.withdrawal_credentials[0] = COMPOUNDING_WITHDRAWAL_PREFIX;
+    set_validator(state, index as usize, validator);
     queue_excess_active_balance(state, index)
 }
 

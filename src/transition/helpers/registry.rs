@@ -40,6 +40,7 @@ pub fn add_validator_to_registry(
     amount: Gwei,
 ) {
     let validator = get_validator_from_deposit(state.fork_name, pubkey, withdrawal_credentials, amount);
+    let sums = state.participation_sums();
     state.validators.push(validator);
     state.balances.push(amount);
     if state.fork_name < ForkName::Altair {
@@ -48,6 +49,10 @@ pub fn add_validator_to_registry(
     state.previous_epoch_participation.push(0);
     state.current_epoch_participation.push(0);
     state.inactivity_scores.push(0);
+    if let Some(sums) = sums {
+        // Who has no flag adds nothing.
+        state.note_participation_sums(state.current_epoch(), sums);
+    }
 }
 
 /// Whether a deposit is signed by its own key, on any chain of the same genesis fork version.

@@ -11,10 +11,24 @@ pub struct RegistryChunk<'a> {
     first: usize,
     effective_balances: &'a [u16],
     slashed: &'a [bool],
+    activation_eligibility_epochs: &'a [u32],
     activation_epochs: &'a [u32],
     exit_epochs: &'a [u32],
     withdrawable_epochs: &'a [u32],
     misfits: &'a BTreeMap<usize, Validator>,
+}
+
+/// The columns of a chunk as they are in memory, for loops that the compiler can turn into wide instructions: effective
+/// balances in whole increments, epochs in 32 bits with `u32::MAX` for the far future. All are of the same length.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)] // named as the registry's fields
+pub struct NarrowChunk<'a> {
+    pub effective_balances: &'a [u16],
+    pub slashed: &'a [bool],
+    pub activation_eligibility_epochs: &'a [u32],
+    pub activation_epochs: &'a [u32],
+    pub exit_epochs: &'a [u32],
+    pub withdrawable_epochs: &'a [u32],
 }
 
 impl Validators {
@@ -27,6 +41,7 @@ impl Validators {
             first: number * CHUNK,
             effective_balances: self.effective_balances.slice(number),
             slashed: self.slashed.slice(number),
+            activation_eligibility_epochs: self.activation_eligibility_epochs.slice(number),
             activation_epochs: self.activation_epochs.slice(number),
             exit_epochs: self.exit_epochs.slice(number),
             withdrawable_epochs: self.withdrawable_epochs.slice(number),
@@ -40,10 +55,15 @@ impl Validators {
     }
 }
 
-impl RegistryChunk<'_> {
+impl<'a> RegistryChunk<'a> {
     /// Index in the registry of this chunk's first validator.
     pub fn first(&self) -> usize {
         self.first
+    }
+
+    /// Its number, by which the other lists' chunks beside it are found.
+    pub fn number(&self) -> usize {
+        self.first / CHUNK
     }
 
     /// How many validators it has: all chunks are full but perhaps the last.
@@ -66,6 +86,16 @@ impl RegistryChunk<'_> {
         self.slashed[i]
     }
 
+    /// Whether anybody in it was slashed.
+    pub fn any_slashed(&self) -> bool {
+        self.slashed.contains(&true)
+    }
+
+    /// See [`Validators::exit_epoch`].
+    pub fn exit_epoch(&self, i: usize) -> Epoch {
+        self.misfit(i).map_or_else(|| wide_epoch(self.exit_epochs[i]), |v| v.exit_epoch)
+    }
+
     /// See [`Validators::withdrawable_epoch`].
     pub fn withdrawable_epoch(&self, i: usize) -> Epoch {
         self.misfit(i).map_or_else(|| wide_epoch(self.withdrawable_epochs[i]), |v| v.withdrawable_epoch)
@@ -78,6 +108,19 @@ impl RegistryChunk<'_> {
             None => (wide_epoch(self.activation_epochs[i]), wide_epoch(self.exit_epochs[i])),
         };
         activation <= epoch && epoch < exit
+    }
+
+    /// The columns themselves; none when a record of this chunk does not fit them.
+    pub fn narrow(&self) -> Option<NarrowChunk<'a>> {
+        let has_misfit = self.misfits.range(self.first..self.first + self.len()).next().is_some();
+        (!has_misfit).then_some(NarrowChunk {
+            effective_balances: self.effective_balances,
+            slashed: self.slashed,
+            activation_eligibility_epochs: self.activation_eligibility_epochs,
+            activation_epochs: self.activation_epochs,
+            exit_epochs: self.exit_epochs,
+            withdrawable_epochs: self.withdrawable_epochs,
+        })
     }
 
     fn misfit(&self, i: usize) -> Option<&Validator> {
