@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::types::{
-    BeaconState, Gwei, ValidatorIndex,
+    BeaconState, Gwei, NarrowChunk, ValidatorIndex,
     preset::{EFFECTIVE_BALANCE_INCREMENT, SLOTS_PER_EPOCH},
 };
 
@@ -28,34 +28,25 @@ pub struct Balances {
 impl Balances {
     /// The balances of the state at its own epoch. Walks the whole registry.
     pub fn of_state(state: &BeaconState) -> Balances {
-        let (epoch, validators) = (state.current_epoch(), &state.validators);
-        let records = (0..validators.len()).map(|index| {
-            let is_active = validators.is_active(index, epoch);
-            (validators.effective_balance(index), is_active, validators.slashed(index))
-        });
-        Balances::collect(records)
+        let epoch = state.current_epoch();
+        let mut builder = Builder::default();
+        for chunk in state.validators.chunks() {
+            let active = chunk.active_in(epoch);
+            match chunk.narrow() {
+                Some(narrow) => builder.add_narrow(&narrow, &active),
+                None => (0..chunk.len())
+                    .for_each(|i| builder.add(chunk.effective_balance(i), active[i], chunk.slashed(i))),
+            }
+        }
+        builder.finish()
     }
 
     /// From (effective balance in Gwei, active, slashed) of each validator.
+    #[cfg(test)]
     pub(super) fn collect(records: impl Iterator<Item = (Gwei, bool, bool)>) -> Balances {
-        let (mut chunks, mut chunk, mut total) = (Vec::new(), Vec::with_capacity(CHUNK), 0);
-        for (balance, is_active, is_slashed) in records {
-            let increments = (balance / EFFECTIVE_BALANCE_INCREMENT).min(u64::from(INCREMENTS)) as u16;
-            let active = if is_active { ACTIVE } else { 0 };
-            let counts = if is_active && !is_slashed { COUNTS } else { 0 };
-            chunk.push(increments | active | counts);
-            if is_active {
-                total += balance;
-            }
-            if chunk.len() == CHUNK {
-                chunks.push(Arc::from(chunk.as_slice()));
-                chunk.clear();
-            }
-        }
-        if !chunk.is_empty() {
-            chunks.push(Arc::from(chunk.as_slice()));
-        }
-        Balances { chunks, total_active_balance: total.max(EFFECTIVE_BALANCE_INCREMENT) }
+        let mut builder = Builder::default();
+        records.for_each(|(balance, is_active, is_slashed)| builder.add(balance, is_active, is_slashed));
+        builder.finish()
     }
 
     /// The weight of a validator's vote in Gwei: zero if it is slashed, not active or unknown.
@@ -107,6 +98,55 @@ impl Balances {
         let index = usize::try_from(index).ok()?;
         self.chunks.get(index / CHUNK)?.get(index % CHUNK).copied()
     }
+}
+
+/// Collects balances, validator by validator.
+#[derive(Default)]
+struct Builder {
+    entries: Vec<u16>,
+    chunks: Vec<Arc<[u16]>>,
+    total: Gwei,
+}
+
+impl Builder {
+    fn add(&mut self, balance: Gwei, is_active: bool, is_slashed: bool) {
+        let increments = (balance / EFFECTIVE_BALANCE_INCREMENT).min(u64::from(INCREMENTS)) as u16;
+        self.entries.push(entry(increments, is_active, is_slashed));
+        self.total += if is_active { balance } else { 0 };
+        self.cut();
+    }
+
+    /// As `add` for all of a chunk, without a branch for each.
+    fn add_narrow(&mut self, chunk: &NarrowChunk<'_>, active: &[bool]) {
+        let mut total = 0u64;
+        let validators = active.iter().zip(chunk.slashed).zip(chunk.effective_balances);
+        self.entries.extend(validators.map(|((is_active, is_slashed), increments)| {
+            // Far from wrapping: a chunk of numbers of 16 bits.
+            total = total.wrapping_add(if *is_active { u64::from(*increments) } else { 0 });
+            entry((*increments).min(INCREMENTS), *is_active, *is_slashed)
+        }));
+        self.total += total * EFFECTIVE_BALANCE_INCREMENT;
+        self.cut();
+    }
+
+    /// Puts away what fills a chunk.
+    fn cut(&mut self) {
+        while self.entries.len() >= CHUNK {
+            self.chunks.push(Arc::from(&self.entries[..CHUNK]));
+            self.entries.drain(..CHUNK);
+        }
+    }
+
+    fn finish(mut self) -> Balances {
+        if !self.entries.is_empty() {
+            self.chunks.push(Arc::from(self.entries.as_slice()));
+        }
+        Balances { chunks: self.chunks, total_active_balance: self.total.max(EFFECTIVE_BALANCE_INCREMENT) }
+    }
+}
+
+fn entry(increments: u16, is_active: bool, is_slashed: bool) -> u16 {
+    increments | if is_active { ACTIVE } else { 0 } | if is_active & !is_slashed { COUNTS } else { 0 }
 }
 
 fn gwei(entry: u16) -> Gwei {

@@ -15,6 +15,7 @@ enum Edit {
     Push(u64),
     Fill(u64, usize),
     UpdateEach(u64),
+    Scatter(u64, usize),
     DropFront(usize),
     Root,
 }
@@ -25,6 +26,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         4 => any::<u64>().prop_map(Edit::Push),
         2 => (any::<u64>(), 1usize..6000).prop_map(|(v, n)| Edit::Fill(v, n)),
         1 => any::<u64>().prop_map(Edit::UpdateEach),
+        2 => (any::<u64>(), 1usize..400).prop_map(|(v, n)| Edit::Scatter(v, n)),
         1 => (0usize..3000).prop_map(Edit::DropFront),
         3 => Just(Edit::Root),
     ]
@@ -56,6 +58,20 @@ fn check<T: Element + Value + Send + Sync + std::fmt::Debug>(edits: Vec<Edit>, f
                 column.update_each(new);
                 model = model.iter().enumerate().map(|(i, old)| new(i, old)).collect();
             }
+            Edit::Scatter(v, n) if !model.is_empty() => {
+                let mut state = v;
+                let indices: Vec<u32> = std::iter::repeat_with(|| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (state >> 33) as u32 % model.len() as u32
+                })
+                .take(n)
+                .collect();
+                let before = column.clone();
+                column.update_scattered(&indices, |old| if *old == from(v) { old.clone() } else { from(v) });
+                assert!(before.iter().eq(&model), "a copy keeps what it had");
+                indices.iter().for_each(|index| model[*index as usize] = from(v));
+            }
+            Edit::Scatter(..) => {}
             Edit::DropFront(n) => {
                 column.drop_front(n);
                 model.drain(..n.min(model.len()));

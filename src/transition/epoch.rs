@@ -111,3 +111,6 @@ fn process_participation(state: &mut BeaconState, ctx: &Context) -> Result<(), T
     process_inactivity_updates(state, ctx)?;
     rewards::process_with(state, &totals, ctx)
 }
+
+#[cfg(test)]
+mod tests;

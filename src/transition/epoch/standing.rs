@@ -92,7 +92,7 @@ impl Standings {
 }
 
 /// The bits of one validator, whatever its record.
-fn standing(chunk: &RegistryChunk<'_>, i: usize, epochs: &Epochs) -> u8 {
+pub(super) fn standing(chunk: &RegistryChunk<'_>, i: usize, epochs: &Epochs) -> u8 {
     let bit = |holds, bit| if holds { bit } else { 0 };
     bit(chunk.is_active(i, epochs.previous), ACTIVE_IN_PREVIOUS)
         | bit(chunk.is_active(i, epochs.current), ACTIVE_IN_CURRENT)

@@ -52,11 +52,16 @@ pub fn get_seed(state: &BeaconState, epoch: Epoch, domain_type: DomainType) -> H
 /// The indices of all validators active in `epoch`, ascending. A walk over the registry.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/beacon-chain.md#get_active_validator_indices>
 pub fn get_active_validator_indices(state: &BeaconState, epoch: Epoch) -> Vec<u32> {
-    let mut indices = Vec::with_capacity(state.validators.len());
+    let mut indices = vec![0; state.validators.len()];
+    let mut count = 0;
     for chunk in state.validators.chunks() {
-        let active = (0..chunk.len()).filter(|i| chunk.is_active(*i, epoch));
-        indices.extend(active.map(|i| (chunk.first() + i) as u32));
+        // Each is written, and stays only if it counts: cheaper than a branch for each.
+        for (i, is_active) in chunk.active_in(epoch)[..chunk.len()].iter().enumerate() {
+            indices[count] = (chunk.first() + i) as u32;
+            count += usize::from(*is_active);
+        }
     }
+    indices.truncate(count);
     indices.shrink_to_fit();
     indices
 }
@@ -81,13 +86,25 @@ pub fn get_total_active_balance(state: &mut BeaconState) -> Result<Gwei, Transit
     }
     let mut sum = 0;
     for chunk in state.validators.chunks() {
-        let mut active = (0..chunk.len()).filter(|i| chunk.is_active(*i, epoch));
-        sum =
-            active.try_fold(sum, |sum, i| checked_sum(sum, chunk.effective_balance(i), "the total active balance"))?;
+        sum = checked_sum(sum, active_balance(&chunk, epoch)?, "the total active balance")?;
     }
     let total = sum.max(EFFECTIVE_BALANCE_INCREMENT);
     state.caches.total_active_balance = Some((epoch, total));
     Ok(total)
+}
+
+/// The effective balances of a chunk's validators that are active in `epoch`.
+fn active_balance(chunk: &RegistryChunk<'_>, epoch: Epoch) -> Result<Gwei, TransitionError> {
+    let active = chunk.active_in(epoch);
+    let Some(narrow) = chunk.narrow() else {
+        let mut active = (0..chunk.len()).filter(|i| active[*i]);
+        return active.try_fold(0, |sum, i| checked_sum(sum, chunk.effective_balance(i), "the total active balance"));
+    };
+    // Far from wrapping: a chunk of numbers of 16 bits.
+    let validators = narrow.effective_balances.iter().zip(active);
+    let increments = validators
+        .fold(0u32, |sum, (own, is_active)| sum.wrapping_add(if is_active { u32::from(*own) } else { 0 }));
+    Ok(u64::from(increments) * EFFECTIVE_BALANCE_INCREMENT)
 }
 
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/beacon-chain.md#get_base_reward_per_increment>

@@ -110,6 +110,21 @@ impl<'a> RegistryChunk<'a> {
         activation <= epoch && epoch < exit
     }
 
+    /// Who is active in `epoch`; false beyond the chunk's end. Without a branch for each.
+    pub fn active_in(&self, epoch: Epoch) -> [bool; CHUNK] {
+        let mut active = [false; CHUNK];
+        match (self.narrow(), u32::try_from(epoch)) {
+            (Some(narrow), Ok(epoch)) => {
+                let epochs = narrow.activation_epochs.iter().zip(narrow.exit_epochs);
+                for (active, (activation, exit)) in active.iter_mut().zip(epochs) {
+                    *active = (*activation <= epoch) & (epoch < *exit);
+                }
+            }
+            _ => active[..self.len()].iter_mut().enumerate().for_each(|(i, active)| *active = self.is_active(i, epoch)),
+        }
+        active
+    }
+
     /// The columns themselves; none when a record of this chunk does not fit them.
     pub fn narrow(&self) -> Option<NarrowChunk<'a>> {
         let has_misfit = self.misfits.range(self.first..self.first + self.len()).next().is_some();
