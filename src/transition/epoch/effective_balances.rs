@@ -36,7 +36,8 @@ pub(super) fn is_any_off(chunk: &RegistryChunk<'_>, balances: &[Gwei]) -> bool {
     })
 }
 
-/// Updates the effective balances of the chunk with this number, and tells `changed` the index, the old and the new one.
+/// Updates the effective balances of the chunk with this number, and tells `changed` the validator's
+/// place in the chunk, the old and the new one.
 pub(super) fn update_chunk(
     fork: ForkName,
     validators: &mut Validators,
@@ -54,7 +55,7 @@ pub(super) fn update_chunk(
             let max = get_max_effective_balance(fork, &validators.withdrawal_credentials(index));
             let new = max.min(balance - balance % EFFECTIVE_BALANCE_INCREMENT);
             validators.set_effective_balance(index, new);
-            changed(index, effective_balance, new);
+            changed(i, effective_balance, new);
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::{
     crypto::PubkeyCache,
     ssz::{CHUNK, Column},
     transition::{get_total_active_balance, slash_validator},
-    types::preset::*,
+    types::{preset::*, *},
 };
 
 const EPOCH: Epoch = 9;
@@ -88,14 +88,13 @@ fn hard_state(shape: Shape) -> BeaconState {
     let mut dice = Dice(shape.seed);
     let count = 3 * CHUNK + 17;
     // One chunk has nobody left, as most of mainnet's have.
-    let gone = Validator { activation_epoch: 0, exit_epoch: 1, withdrawable_epoch: 2, ..Validator::default() };
     let is_gone = |index: usize| index / CHUNK == 1 && shape.strange > 3;
-    let validators: Vec<Validator> = (0..count)
-        .map(|index| {
-            let pubkey = BLSPubkey::left_padding_from(&index.to_be_bytes());
-            if is_gone(index) { Validator { pubkey, ..gone.clone() } } else { validator(&mut dice, index, shape) }
-        })
-        .collect();
+    let mut record = |index: usize| {
+        let own = validator(&mut dice, index, shape);
+        let gone = Validator { effective_balance: 0, slashed: false, activation_epoch: 0, exit_epoch: 1, ..own.clone() };
+        if is_gone(index) { gone } else { own }
+    };
+    let validators: Vec<Validator> = (0..count).map(&mut record).collect();
     let mut near = |validator: &Validator| {
         let spread = dice.one_of(&[0, 0, 1, 240_000_000, 260_000_000, 1_260_000_000, 40_000_000_000]);
         if dice.once_in(2) { validator.effective_balance + spread } else { validator.effective_balance.saturating_sub(spread) }
@@ -112,7 +111,9 @@ fn hard_state(shape: Shape) -> BeaconState {
     let deposit = |dice: &mut Dice| PendingDeposit {
         pubkey: BLSPubkey::left_padding_from(&(dice.next() as usize % (count + 9)).to_be_bytes()),
         amount: dice.one_of(&[1, 500_000_000, 3_000_000_000, 32_000_000_000]),
-        ..PendingDeposit::default()
+        withdrawal_credentials: Hash256::with_last_byte(1),
+        signature: BLSSignature::ZERO,
+        slot: 0,
     };
     let pending_deposits = (0..30).map(|_| deposit(&mut dice)).collect();
     let consolidation = |dice: &mut Dice| {
