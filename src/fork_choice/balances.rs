@@ -34,8 +34,9 @@ impl Balances {
             let active = chunk.active_in(epoch);
             match chunk.narrow() {
                 Some(narrow) => builder.add_narrow(&narrow, &active),
-                None => (0..chunk.len())
-                    .for_each(|i| builder.add(chunk.effective_balance(i), active[i], chunk.slashed(i))),
+                None => {
+                    (0..chunk.len()).for_each(|i| builder.add(chunk.effective_balance(i), active[i], chunk.slashed(i)))
+                }
             }
         }
         builder.finish()

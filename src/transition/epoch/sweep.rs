@@ -116,8 +116,8 @@ fn active_in_next(chunk: &RegistryChunk<'_>, standings: &Standings) -> Gwei {
     };
     let validators = standings.bits().iter().zip(narrow.effective_balances);
     // Far from wrapping: a chunk of numbers of 16 bits.
-    let increments = validators
-        .fold(0u32, |sum, (bits, own)| sum.wrapping_add(if is_active(bits) { u32::from(*own) } else { 0 }));
+    let increments =
+        validators.fold(0u32, |sum, (bits, own)| sum.wrapping_add(if is_active(bits) { u32::from(*own) } else { 0 }));
     u64::from(increments) * EFFECTIVE_BALANCE_INCREMENT
 }
 
@@ -128,7 +128,8 @@ impl Swept {
         let (active, participation) = (&mut self.active, &mut self.participation);
         for number in 0..state.validators.len().div_ceil(CHUNK) {
             let balances = state.balances.items().slice(number);
-            let is_settled = self.is_off.get(number) == Some(&false) && is_same(&self.balances, number, balances);
+            let is_settled =
+                self.is_off.get(number) == Some(&false) && state.balances.items().is_same_chunk(&self.balances, number);
             if is_settled || !effective_balances::is_any_off(&state.validators.chunk(number), balances) {
                 continue;
             }
@@ -159,9 +160,4 @@ impl Swept {
         let sums = ParticipationSums { previous: self.participation, ..ParticipationSums::default() };
         state.note_participation_sums(next_epoch, sums);
     }
-}
-
-/// Whether a chunk's balances are still those of before, which were not written since.
-fn is_same(before: &Chunks<Gwei>, number: usize, balances: &[Gwei]) -> bool {
-    number * CHUNK < before.len() && std::ptr::eq(before.slice(number), balances)
 }

@@ -91,18 +91,31 @@ fn hard_state(shape: Shape) -> BeaconState {
     let is_gone = |index: usize| index / CHUNK == 1 && shape.strange > 3;
     let mut record = |index: usize| {
         let own = validator(&mut dice, index, shape);
-        let gone = Validator { effective_balance: 0, slashed: false, activation_epoch: 0, exit_epoch: 1, ..own.clone() };
+        let gone =
+            Validator { effective_balance: 0, slashed: false, activation_epoch: 0, exit_epoch: 1, ..own.clone() };
         if is_gone(index) { gone } else { own }
     };
     let validators: Vec<Validator> = (0..count).map(&mut record).collect();
     let mut near = |validator: &Validator| {
         let spread = dice.one_of(&[0, 0, 1, 240_000_000, 260_000_000, 1_260_000_000, 40_000_000_000]);
-        if dice.once_in(2) { validator.effective_balance + spread } else { validator.effective_balance.saturating_sub(spread) }
+        if dice.once_in(2) {
+            validator.effective_balance + spread
+        } else {
+            validator.effective_balance.saturating_sub(spread)
+        }
     };
     let balances: Column<Gwei> = validators.iter().map(&mut near).collect();
     let mut flags = |usual: u8| -> Column<ParticipationFlags> {
         let strange = |dice: &mut Dice| dice.next() as u8 & 7;
-        let own = |index| if is_gone(index) { 0 } else if dice.once_in(shape.strange) { strange(&mut dice) } else { usual };
+        let own = |index| {
+            if is_gone(index) {
+                0
+            } else if dice.once_in(shape.strange) {
+                strange(&mut dice)
+            } else {
+                usual
+            }
+        };
         (0..count).map(own).collect()
     };
     let (previous, current) = (flags(7), flags(3));

@@ -102,8 +102,8 @@ fn active_balance(chunk: &RegistryChunk<'_>, epoch: Epoch) -> Result<Gwei, Trans
     };
     // Far from wrapping: a chunk of numbers of 16 bits.
     let validators = narrow.effective_balances.iter().zip(active);
-    let increments = validators
-        .fold(0u32, |sum, (own, is_active)| sum.wrapping_add(if is_active { u32::from(*own) } else { 0 }));
+    let increments =
+        validators.fold(0u32, |sum, (own, is_active)| sum.wrapping_add(if is_active { u32::from(*own) } else { 0 }));
     Ok(u64::from(increments) * EFFECTIVE_BALANCE_INCREMENT)
 }
 
