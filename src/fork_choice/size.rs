@@ -11,7 +11,7 @@ impl Store {
     pub fn bytes(&self) -> usize {
         // A place of the map has a byte of its own, and one in eight at least is free.
         let positions = self.positions.capacity() * (size_of::<(Hash256, u32)>() + 1) * 8 / 7;
-        let votes = (self.votes.nodes.capacity() + self.votes.stamps.capacity()) * size_of::<u32>();
+        let votes = self.votes.bytes();
         self.nodes.capacity() * size_of::<Node>() + positions + votes + self.balances_bytes()
     }
 

@@ -55,6 +55,11 @@ impl Votes {
         Some(std::mem::replace(&mut vote.node, NO_NODE))
     }
 
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        self.all.capacity() * size_of::<Vote>()
+    }
+
     /// The position of the block that a validator supports, if it is still in the tree.
     pub fn node_of(&self, index: ValidatorIndex) -> Option<u32> {
         let vote = self.all.get(usize::try_from(index).ok()?)?;
