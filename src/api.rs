@@ -30,6 +30,8 @@ pub use gates::Limits;
 pub use network::{Direction, Identity, MetaData, NetworkInfo, Peer, PeerState};
 pub use server::{serve, serve_with};
 
+use std::sync::{Arc, atomic::AtomicUsize};
+
 use crate::{
     chain::{ChainHandle, produce::Producer},
     metrics::Exporter,
@@ -45,6 +47,8 @@ pub struct ApiContext {
     pub network: NetworkInfo,
     /// The text of `/metrics`.
     pub exporter: Exporter,
+    /// Bytes of requests' bodies that are in memory now; whoever counts the node's memory reads it.
+    pub body_bytes: Arc<AtomicUsize>,
 }
 
 /// What a handler gets besides the request.

@@ -62,11 +62,16 @@ pub(super) struct Gates {
 
 impl Gates {
     pub(super) fn new(limits: Limits) -> Gates {
+        Gates::counting(limits, Arc::default())
+    }
+
+    /// With a count of the bodies' bytes that others read.
+    pub(super) fn counting(limits: Limits, body_bytes: Arc<AtomicUsize>) -> Gates {
         Gates {
             working: Arc::new(Semaphore::new(limits.working)),
             streams: Arc::new(Semaphore::new(limits.streams)),
             subscribers: Arc::new(Semaphore::new(limits.subscribers)),
-            body_bytes: Arc::default(),
+            body_bytes,
             limits,
         }
     }

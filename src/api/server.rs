@@ -32,7 +32,8 @@ pub async fn serve(listener: TcpListener, context: ApiContext) -> Infallible {
 
 /// Like [`serve`], with limits of one's own.
 pub async fn serve_with(listener: TcpListener, context: ApiContext, limits: Limits) -> Infallible {
-    let api = Arc::new(Api { context, gates: Gates::new(limits) });
+    let gates = Gates::counting(limits, context.body_bytes.clone());
+    let api = Arc::new(Api { context, gates });
     let mut connections = FuturesUnordered::new();
     loop {
         let ended = async {

@@ -134,6 +134,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         rebuilding: None,
         weighing: None,
         measuring: false,
+        dropped: Vec::new(),
         measured_in: None,
         pruned_in: None,
         told_execution: None,

@@ -157,8 +157,8 @@ impl HotStates {
     /// A state that somebody asked for. Unless it is pinned, it is not kept if it would push out half of the others: one
     /// that was read from disk shares little with them.
     pub fn insert_rebuilt(&mut self, root: Hash256, state: Arc<BeaconState>, cost: Cost) {
-        let is_pinned = self.pinned.contains(&root);
-        if self.limits.rebuilt == 0 && !is_pinned || cost.bytes > self.limits.bytes / 2 && !is_pinned {
+        let is_welcome = self.limits.rebuilt > 0 && cost.bytes <= self.limits.bytes / 2;
+        if !is_welcome && !self.pinned.contains(&root) {
             return;
         }
         self.insert(root, state, Some(cost));

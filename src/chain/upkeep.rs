@@ -1,10 +1,7 @@
 //! What the store task does so that nothing it owns grows without end: states, side branches, blocks. All that takes long is
 //! done elsewhere.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::HashSet, sync::atomic::Ordering};
 
 use super::{
     limits::BOUNDARIES_PINNED,
@@ -12,7 +9,7 @@ use super::{
 };
 use crate::{
     metrics::{self, FORK_CHOICE_BLOCKS, STATES_HELD},
-    types::{BeaconState, Hash256, compute_epoch_at_slot, compute_start_slot_at_epoch},
+    types::{Hash256, compute_epoch_at_slot, compute_start_slot_at_epoch},
 };
 
 impl StoreTask {
@@ -23,7 +20,7 @@ impl StoreTask {
         if !evicted.is_empty() {
             tracing::debug!(states = evicted.len(), left = self.states.len(), "states dropped from memory");
         }
-        free_elsewhere(evicted);
+        self.dropped.extend(evicted);
         self.measure_states();
         let slot = self.store.get_current_slot();
         if self.measured_in != Some(slot) {
@@ -79,13 +76,6 @@ impl StoreTask {
         );
         self.blocks.retain(|root, _| !dropped.contains(root));
         let base = self.states.base().0;
-        free_elsewhere(self.states.finalize(&base, |root| !dropped.contains(root)));
-    }
-}
-
-/// Frees states on the blocking pool: that takes some milliseconds each at mainnet's size.
-pub(super) fn free_elsewhere(states: Vec<Arc<BeaconState>>) {
-    if !states.is_empty() {
-        smol::unblock(move || drop(states)).detach();
+        self.dropped.extend(self.states.finalize(&base, |root| !dropped.contains(root)));
     }
 }

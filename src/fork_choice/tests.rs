@@ -8,6 +8,7 @@ mod model;
 mod payload;
 mod proposer;
 mod sides;
+mod size;
 mod snapshot;
 
 use std::sync::Arc;

@@ -178,6 +178,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let caches = Caches::new(&handle, &pools.handle, &network, &events, &inputs);
     let producer = Producer::new(handle.clone(), pools.handle, config.engine);
     let context = api_context(&handle, &network, producer, exporter.clone());
+    let caches = caches.with_api(context.body_bytes.clone());
 
     let (gave_up_sender, gave_up) = async_channel::bounded(1);
     let supervised = |task: ChainTask| smol::spawn(supervise(task.into(), gave_up_sender.clone()));
@@ -331,7 +332,8 @@ async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pH
 }
 
 fn api_context(chain: &ChainHandle, network: &P2pHandle, producer: Producer, exporter: Exporter) -> ApiContext {
-    ApiContext { chain: chain.clone(), producer, network: super::info::network_info(network), exporter }
+    let (chain, network) = (chain.clone(), super::info::network_info(network));
+    ApiContext { chain, producer, network, exporter, body_bytes: Default::default() }
 }
 
 /// In each slot: the line, the gauges, and the network's fork.

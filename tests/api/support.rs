@@ -93,6 +93,7 @@ impl Node {
             producer,
             network: NetworkInfo { identity: Box::new(identity), peers: Box::new(peers) },
             exporter: metrics::install(),
+            body_bytes: Default::default(),
         };
         let all = chain.tasks.into_iter().chain([pools.task]);
         let mut tasks: Vec<_> = all.map(|task| smol::spawn(async move { (task.start)().await.unwrap() })).collect();

@@ -1,5 +1,10 @@
 //! Every cache of the node with its bytes, in one list.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use crate::{
     chain::{CacheBytes, ChainHandle, ChainInputs, pools::PoolsHandle},
     metrics::{self, CACHE_BYTES, CACHE_BYTES_TOTAL},
@@ -24,6 +29,7 @@ pub struct Caches {
     pools: PoolsHandle,
     network: P2pHandle,
     queued: Box<dyn Fn() -> usize + Send + Sync>,
+    api: Arc<AtomicUsize>,
 }
 
 impl Caches {
@@ -45,7 +51,13 @@ impl Caches {
                 + (operations.len() + inner_operations.upgrade().map_or(0, |queue| queue.len())) * OPERATION_BYTES
                 + (columns.len() + inner_columns.upgrade().map_or(0, |queue| queue.len())) * COLUMN_BYTES
         };
-        Caches { chain: chain.clone(), pools: pools.clone(), network: network.clone(), queued: Box::new(queued) }
+        let (chain, pools, network) = (chain.clone(), pools.clone(), network.clone());
+        Caches { chain, pools, network, queued: Box::new(queued), api: Arc::default() }
+    }
+
+    /// And of the API's requests, which count themselves.
+    pub fn with_api(self, bytes: Arc<AtomicUsize>) -> Caches {
+        Caches { api: bytes, ..self }
     }
 
     /// All of them, measured now, on the blocking pool where it takes long; also sets the gauges.
@@ -54,7 +66,8 @@ impl Caches {
         let mut all = smol::unblock(move || chain.cache_bytes()).await;
         let pools = self.pools.bytes().await.unwrap_or(0);
         let peers = self.network.peers().await.len() * PEER_BYTES;
-        let others = [("pools", pools), ("gossip queues", (self.queued)()), ("connections", peers)];
+        let (queued, api) = ((self.queued)(), self.api.load(Ordering::Relaxed));
+        let others = [("pools", pools), ("gossip queues", queued), ("connections", peers), ("API requests", api)];
         all.extend(others.map(|(cache, bytes)| CacheBytes { cache, bytes }));
         for CacheBytes { cache, bytes } in &all {
             metrics::set(&CACHE_BYTES, &[("cache", cache)], *bytes as f64);

@@ -16,8 +16,8 @@ use crate::{
 
 /// Time between two readings. A block's import or an API's answer takes some tens of MB, never all that is left, in that time.
 const READING: Duration = Duration::from_secs(1);
-/// Readings between two measurements of all caches.
-const MEASURE_EVERY: u32 = 5;
+/// Readings between two measurements of all caches, which walk the chunks of two states.
+const MEASURE_EVERY: u32 = 10;
 /// States left when memory is short, besides those that are pinned: a fork of two blocks.
 const FEW_STATES: usize = 2;
 /// Decompressed keys in memory when memory is short, in bytes: those of some slots' proposers and absentees.
