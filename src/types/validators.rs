@@ -175,6 +175,28 @@ impl Validators {
         }
     }
 
+    /// Writes effective balances in Gwei of the chunk with this number, each with the validator's place in the chunk: many at
+    /// once.
+    pub fn set_effective_balances(&mut self, number: usize, balances: &[(usize, Gwei)]) {
+        let first = number * CHUNK;
+        let narrow: Option<Vec<_>> = balances.iter().map(|(i, balance)| Some((*i, narrow_balance(*balance)?))).collect();
+        let has_misfit = self.misfits.range(first..first + CHUNK).next().is_some();
+        let Some(narrow) = narrow.filter(|_| !has_misfit) else {
+            return balances.iter().for_each(|(i, balance)| self.set_effective_balance(first + i, *balance));
+        };
+        if narrow.is_empty() {
+            return;
+        }
+        let mut all = self.effective_balances.slice(number).to_vec();
+        for (i, narrow) in narrow {
+            if std::mem::replace(&mut all[i], narrow) != narrow {
+                self.tree.mark(first + i);
+            }
+        }
+        self.stamp.forget();
+        self.effective_balances.replace_chunk(number, &all);
+    }
+
     /// Appends a record.
     pub fn push(&mut self, validator: Validator) {
         self.extend(std::slice::from_ref(&validator));

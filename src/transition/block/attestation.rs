@@ -185,3 +185,85 @@ fn weight(flags: ParticipationFlags) -> u64 {
     let weights = PARTICIPATION_FLAG_WEIGHTS.iter().enumerate();
     weights.filter(|(flag, _)| flags >> flag & 1 == 1).map(|(_, weight)| weight).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::transition::epoch::{ParticipationTotals, count_participation};
+
+    /// A state in epoch 5 of active validators with these increments, some of them slashed, all with these flags.
+    fn state(validators: &[(u16, bool)], flags: ParticipationFlags) -> BeaconState {
+        let validator = |(index, (increments, slashed)): (usize, &(u16, bool))| Validator {
+            pubkey: BLSPubkey::left_padding_from(&index.to_be_bytes()),
+            effective_balance: u64::from(*increments) * EFFECTIVE_BALANCE_INCREMENT,
+            slashed: *slashed,
+            activation_epoch: 0,
+            ..get_validator_from_deposit(ForkName::Fulu, BLSPubkey::ZERO, Hash256::ZERO, MIN_ACTIVATION_BALANCE)
+        };
+        let count = validators.len();
+        BeaconState {
+            fork_name: ForkName::Fulu,
+            slot: compute_start_slot_at_epoch(5),
+            validators: validators.iter().enumerate().map(validator).collect(),
+            balances: Column::filled(MIN_ACTIVATION_BALANCE, count),
+            previous_epoch_participation: Column::filled(flags, count),
+            current_epoch_participation: Column::filled(flags, count),
+            inactivity_scores: Column::filled(0, count),
+            ..BeaconState::default()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn flags_rewards_and_sums_are_those_of_one_attester_after_the_other(
+            validators in prop::collection::vec((0u16..=2048, prop::bool::weighted(0.1)), 1..700),
+            votes in prop::collection::vec((4u64..=5, 0u8..8, any::<u64>()), 1..5),
+            before in 0u8..8,
+        ) {
+            let mut state = state(&validators, before);
+            ParticipationTotals::of(&mut state).unwrap();
+            let mut model = [vec![before; validators.len()], vec![before; validators.len()]];
+            let per_increment = get_base_reward_per_increment(&mut state).unwrap();
+            for (epoch, flags, pick) in votes {
+                let attesters: Vec<u32> =
+                    (0..validators.len() as u32).rev().filter(|index| pick >> (index % 61) & 1 == 1).collect();
+                let sum = set_flags(&mut state, epoch, &attesters, flags).unwrap();
+                let model = &mut model[epoch as usize - 4];
+                let mut expected = 0;
+                for index in attesters {
+                    let (index, old) = (index as usize, model[index as usize]);
+                    model[index] |= flags;
+                    for (flag, weight) in PARTICIPATION_FLAG_WEIGHTS.iter().enumerate() {
+                        if has_flag(flags, flag) && !has_flag(old, flag) {
+                            expected += u64::from(validators[index].0) * per_increment * weight;
+                        }
+                    }
+                }
+                prop_assert_eq!(sum, expected);
+                prop_assert_eq!(state.participation_sums(), Some(count_participation(&state).unwrap()));
+            }
+            prop_assert!(state.previous_epoch_participation.iter().eq(&model[0]));
+            prop_assert!(state.current_epoch_participation.iter().eq(&model[1]));
+        }
+
+        #[test]
+        fn bits_are_read_from_wherever_a_committee_begins(
+            bits in prop::collection::vec(any::<bool>(), 0..90),
+            offset in 0usize..100,
+            members in 0usize..40,
+        ) {
+            let mut bytes = vec![0u8; bits.len().div_ceil(8)];
+            bits.iter().enumerate().for_each(|(at, bit)| bytes[at / 8] |= u8::from(*bit) << (at % 8));
+            let committee: Vec<u32> = (0..members as u32).collect();
+            let mut attesters = Vec::new();
+            add_attesters(&mut attesters, &committee, &bytes, offset);
+            let is_set = |member: &u32| bits.get(offset + *member as usize).copied().unwrap_or(false);
+            let expected: Vec<u32> = committee.iter().copied().filter(is_set).collect();
+            prop_assert_eq!(attesters, expected);
+        }
+    }
+}

@@ -36,8 +36,8 @@ pub(super) fn is_any_off(chunk: &RegistryChunk<'_>, balances: &[Gwei]) -> bool {
     })
 }
 
-/// Updates the effective balances of the chunk with this number, and tells `changed` the validator's
-/// place in the chunk, the old and the new one.
+/// Updates the effective balances of the chunk with this number, and tells `changed` the validator's place in the chunk, the
+/// old and the new one.
 pub(super) fn update_chunk(
     fork: ForkName,
     validators: &mut Validators,
@@ -45,18 +45,24 @@ pub(super) fn update_chunk(
     number: usize,
     mut changed: impl FnMut(usize, Gwei, Gwei),
 ) -> Result<(), TransitionError> {
+    let mut updated = Vec::new();
     for (i, balance) in balances.iter().enumerate() {
         let index = number * CHUNK + i;
-        let effective_balance = validators.effective_balance(index);
-        let threshold = |of: Gwei, by| of.checked_add(by).ok_or(TransitionError::Overflow("an effective balance"));
-        if threshold(*balance, DOWNWARD_THRESHOLD)? < effective_balance
-            || threshold(effective_balance, UPWARD_THRESHOLD)? < *balance
-        {
+        let old = validators.effective_balance(index);
+        if is_off(*balance, old)? {
             let max = get_max_effective_balance(fork, &validators.withdrawal_credentials(index));
             let new = max.min(balance - balance % EFFECTIVE_BALANCE_INCREMENT);
-            validators.set_effective_balance(index, new);
-            changed(i, effective_balance, new);
+            updated.push((i, new));
+            changed(i, old, new);
         }
     }
+    validators.set_effective_balances(number, &updated);
     Ok(())
+}
+
+/// Whether a balance has left the range around its effective balance.
+fn is_off(balance: Gwei, effective_balance: Gwei) -> Result<bool, TransitionError> {
+    let threshold = |of: Gwei, by| of.checked_add(by).ok_or(TransitionError::Overflow("an effective balance"));
+    Ok(threshold(balance, DOWNWARD_THRESHOLD)? < effective_balance
+        || threshold(effective_balance, UPWARD_THRESHOLD)? < balance)
 }
