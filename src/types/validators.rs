@@ -179,7 +179,8 @@ impl Validators {
     /// once.
     pub fn set_effective_balances(&mut self, number: usize, balances: &[(usize, Gwei)]) {
         let first = number * CHUNK;
-        let narrow: Option<Vec<_>> = balances.iter().map(|(i, balance)| Some((*i, narrow_balance(*balance)?))).collect();
+        let narrow: Option<Vec<_>> =
+            balances.iter().map(|(i, balance)| Some((*i, narrow_balance(*balance)?))).collect();
         let has_misfit = self.misfits.range(first..first + CHUNK).next().is_some();
         let Some(narrow) = narrow.filter(|_| !has_misfit) else {
             return balances.iter().for_each(|(i, balance)| self.set_effective_balance(first + i, *balance));
