@@ -42,7 +42,7 @@ const STEPS: usize = 30;
 /// # Errors
 /// When a file can't be read or written, or when what is measured fails: the figures would mean nothing.
 pub fn run(arguments: &BenchArguments) -> Result<(), String> {
-    let report = measure(arguments)?;
+    let report = measure(arguments, if arguments.quick { Effort::QUICK } else { Effort::WHOLE })?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?);
     } else {
@@ -51,11 +51,10 @@ pub fn run(arguments: &BenchArguments) -> Result<(), String> {
     Ok(())
 }
 
-fn measure(arguments: &BenchArguments) -> Result<Report, String> {
+fn measure(arguments: &BenchArguments, effort: Effort) -> Result<Report, String> {
     subject::check(arguments)?;
     let root = Path::new("/");
     let memory = Memory::read(root);
-    let effort = if arguments.quick { Effort::QUICK } else { Effort::WHOLE };
     let mut recorder = Recorder::new(effort, STEPS + hard::STEPS);
     recorder.step("the disk");
     let disk = Disk::measure(&arguments.datadir)?;

@@ -1,5 +1,7 @@
 #[cfg(not(any(feature = "minimal", feature = "gnosis")))]
 use alloy_primitives::b256;
+use std::time::Duration;
+
 use tree_hash::TreeHash as _;
 
 use super::{
@@ -15,6 +17,9 @@ use crate::{
     },
 };
 
+const UNHURRIED: Effort =
+    Effort { runs: 2, enough: Duration::from_secs(60), optional_until: Duration::from_secs(3600) };
+
 fn arguments(validators: u64) -> BenchArguments {
     let datadir = std::env::temp_dir();
     BenchArguments { json: true, quick: true, datadir, validators: Some(validators), state: None, block: None }
@@ -24,7 +29,8 @@ fn arguments(validators: u64) -> BenchArguments {
 #[test]
 fn a_small_run_measures_everything_and_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
-    let report = measure(&BenchArguments { datadir: dir.path().to_path_buf(), ..arguments(256) }).unwrap();
+    let arguments = BenchArguments { datadir: dir.path().to_path_buf(), ..arguments(256) };
+    let report = measure(&arguments, UNHURRIED).unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "its files are removed");
     let json: serde_json::Value = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
     assert_eq!(json["validators"], 256);
@@ -63,14 +69,25 @@ fn columns_are_verified_with_all_their_blobs() {
 #[test]
 fn numbers_that_make_no_sense_are_refused() {
     for validators in [0, MIN_VALIDATORS - 1, MAX_VALIDATORS + 1] {
-        assert!(measure(&arguments(validators)).unwrap_err().contains("--validators"));
+        assert!(measure(&arguments(validators), UNHURRIED).unwrap_err().contains("--validators"));
     }
     let half = BenchArguments { state: Some("state.ssz".into()), ..arguments(256) };
-    assert!(measure(&half).unwrap_err().contains("--block"));
+    assert!(measure(&half, UNHURRIED).unwrap_err().contains("--block"));
     let both = BenchArguments { block: Some("block.ssz".into()), ..half };
-    assert!(measure(&both).unwrap_err().contains("--validators"));
+    assert!(measure(&both, UNHURRIED).unwrap_err().contains("--validators"));
     let nowhere = BenchArguments { datadir: "no such directory".into(), ..arguments(256) };
-    assert!(measure(&nowhere).unwrap_err().contains("no such directory"));
+    assert!(measure(&nowhere, UNHURRIED).unwrap_err().contains("no such directory"));
+}
+
+#[test]
+fn a_slow_board_gets_its_verdict_without_the_rest() {
+    let report = measure(&arguments(256), Effort { optional_until: Duration::ZERO, ..UNHURRIED }).unwrap();
+    let left_out: Vec<_> = report.left_out.iter().map(|it| it.name).collect();
+    for name in ["absent_block_import", "votes", "epoch_leak", "block_restart"] {
+        assert!(left_out.contains(&name), "{name} in {left_out:?}");
+        assert!(report.times.iter().all(|figure| figure.name != name), "{name}");
+    }
+    assert!(report.verdict.spare_percent.is_finite());
 }
 
 /// The roots that the independent generator of these bytes writes for 640 validators, without the blocks' state roots.
