@@ -12,7 +12,7 @@ use crate::{
     types::{BeaconState, Caches, Config, Hash256, SignedBeaconBlock},
 };
 
-/// Signatures of a batch from gossip.
+/// Messages of a batch from gossip.
 pub const BATCH: u8 = 64;
 
 /// Measures the import of `block` on `parent`. Returns the state after it, hashed.
@@ -52,6 +52,7 @@ pub fn measure(
     recorder.time("block_import", "block: the whole import", || Ok(parent.clone()), import)?;
     let sets = |sets: &mut Vec<SignatureSet>| verify_batch(sets);
     recorder.time("signature_batch", "64 signatures in a batch", || Ok(batch()), sets)?;
+    recorder.time("aggregate_batch", "64 aggregates from gossip in a batch", || Ok(aggregates()), sets)?;
 
     if after.hash_tree_root() != block.message.state_root {
         return Err(format!("the state after the block has the root {}", after.hash_tree_root()));
@@ -115,14 +116,22 @@ fn verify_and_process(
 
 /// As many signatures, each of its own message.
 fn batch() -> Vec<SignatureSet> {
-    let set = |number: u8| {
-        let mut secret = [0; 32];
-        secret[31] = number;
-        let secret = SecretKey::from_bytes(&secret).expect("a small number but zero is a secret key");
-        let message = Hash256::repeat_byte(number);
-        SignatureSet { signature: secret.sign(message).to_bytes(), key: secret.public_key(), message }
-    };
-    (1..=BATCH).map(set).collect()
+    (1..=BATCH).map(|number| signature(number, Hash256::repeat_byte(number))).collect()
+}
+
+/// As many aggregates of a slot, as gossip brings them: each with its aggregator's signature, a proof of the aggregator's
+/// selection, which is over the slot for all of them, and the attesters' signature, which is over the same votes for all.
+fn aggregates() -> Vec<SignatureSet> {
+    let (slot, votes) = (Hash256::repeat_byte(BATCH + 1), Hash256::repeat_byte(BATCH + 2));
+    let of = |number| [Hash256::repeat_byte(number), slot, votes].map(|message| signature(number, message));
+    (1..=BATCH).flat_map(of).collect()
+}
+
+fn signature(number: u8, message: Hash256) -> SignatureSet {
+    let mut secret = [0; 32];
+    secret[31] = number;
+    let secret = SecretKey::from_bytes(&secret).expect("a small number but zero is a secret key");
+    SignatureSet { signature: secret.sign(message).to_bytes(), key: secret.public_key(), message }
 }
 
 fn verify_batch(sets: &[SignatureSet]) -> Result<(), &'static str> {
