@@ -15,15 +15,21 @@ use crate::{
     },
 };
 
-/// Works when three quarters of a slot are over: its block and votes have come by then, and most aggregates.
+/// When to work, in twelfths of a slot: when its block and votes have come, and most aggregates; and once more before it ends,
+/// should a late block have moved the head.
+const MOMENTS: [u64; 2] = [9, 11];
+
+/// Works in the quiet part of each slot.
 pub(super) async fn run(shared: Arc<Shared>) -> Result<(), TaskError> {
     let mut next = shared.clock.slot();
     loop {
-        shared.clock.until(shared.clock.start_of(next) + shared.clock.slot_ms() / 4 * 3).await;
-        // Should the clock have jumped, this is not the moment any more.
-        if shared.clock.slot() == next {
-            let shared = shared.clone();
-            smol::unblock(move || shared.work_ahead(next)).await;
+        for twelfths in MOMENTS {
+            shared.clock.until(shared.clock.start_of(next) + shared.clock.slot_ms() * twelfths / 12).await;
+            // Should the clock have jumped, this is not the moment any more.
+            if shared.clock.slot() == next {
+                let shared = shared.clone();
+                smol::unblock(move || shared.work_ahead(next)).await;
+            }
         }
         next = shared.clock.slot().max(next + 1);
     }

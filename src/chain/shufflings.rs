@@ -109,7 +109,7 @@ mod tests {
         let mut first = with_shuffling(with_shuffling(state(1, 2), 5), 6);
         recent.share(&mut first);
         let (mut same, mut later_fork, mut early_fork) = (state(1, 2), state(1, 3), state(4, 2));
-        [&mut same, &mut later_fork, &mut early_fork].map(|state| recent.share(state));
+        [&mut same, &mut later_fork, &mut early_fork].into_iter().for_each(|state| recent.share(state));
         assert!(is_shared(&first, &same, 5) && is_shared(&first, &same, 6));
         assert!(is_shared(&first, &later_fork, 5) && !is_shared(&first, &later_fork, 6));
         assert!(!is_shared(&first, &early_fork, 5));
@@ -132,7 +132,7 @@ mod tests {
         let one = with_shuffling(state(0, 0), 5).caches.shuffling(5).unwrap().bytes();
         assert_eq!(recent.bytes_beside(&BeaconState::default()), SHUFFLINGS_KEPT * one);
         let (mut oldest, mut newest) = (state(0, 0), state(SHUFFLINGS_KEPT as u8, 0));
-        [&mut oldest, &mut newest].map(|state| recent.share(state));
+        [&mut oldest, &mut newest].into_iter().for_each(|state| recent.share(state));
         assert!(oldest.caches.shuffling(5).is_none() && newest.caches.shuffling(5).is_some());
         assert_eq!(recent.bytes_beside(&newest), (SHUFFLINGS_KEPT - 1) * one, "a state's own are counted with it");
     }

@@ -3,6 +3,7 @@
 //! Every time is also given as a multiple of two yardsticks of the same run, so that runs on different machines can be laid
 //! side by side. docs/performance.md has our figures, and what the fields of the JSON mean.
 
+mod ahead;
 mod block;
 mod board;
 mod columns;
@@ -55,7 +56,7 @@ fn measure(arguments: &BenchArguments, effort: Effort) -> Result<Report, String>
     subject::check(arguments)?;
     let root = Path::new("/");
     let memory = Memory::read(root);
-    let mut recorder = Recorder::new(effort, STEPS + hard::STEPS);
+    let mut recorder = Recorder::new(effort, STEPS + ahead::STEPS + hard::STEPS);
     recorder.step("the disk");
     let disk = Disk::measure(&arguments.datadir)?;
     let subject = Subject::make(arguments, &mut recorder)?;
@@ -120,6 +121,9 @@ fn measure_subject(
     }
     if recorder.has_time_for("votes", 2) {
         votes::measure(recorder, &state, &block, &ctx)?;
+    }
+    if shape != "file" && recorder.has_time_for("first_block", ahead::STEPS) {
+        ahead::measure(recorder, &last_slot, &ctx)?;
     }
     hard::measure(recorder, &last_slot, &ctx)?;
     // Dropped, as at a shutdown: what it had not saved yet it saves.

@@ -7,8 +7,8 @@ use crate::{
     chain::*,
     crypto::PubkeyCache,
     fork_choice::import_block,
-    transition::{Checks, Context},
-    types::{BeaconState, Shuffling, preset::SLOTS_PER_EPOCH},
+    transition::{Checks, Context, get_expected_withdrawals, get_randao_mix, process_slots, state_transition},
+    types::{BeaconBlockBody, BeaconState, ForkName, Shuffling, preset::SLOTS_PER_EPOCH},
 };
 
 /// The first slot of an epoch on the recorded chain.
@@ -81,15 +81,36 @@ fn a_block_does_the_same_on_the_prepared_state() {
     let mut prepared = parent.clone();
     take_to_epoch(&mut prepared, FIRST / SLOTS_PER_EPOCH, &ctx).unwrap();
     assert_eq!(prepared.slot, FIRST);
-    let usual = import_block(&parent, &block(FIRST), &ctx, Checks::ALL).unwrap();
-    let quick = import_block(&prepared, &block(FIRST), &ctx, Checks::ALL).unwrap();
-    assert_eq!(quick.0.to_ssz_bytes(), usual.0.to_ssz_bytes());
-    assert_eq!(format!("{:?}", quick.1), format!("{:?}", usual.1));
-    // A block of a slot before, or the parent again, finds no place on it.
+    for block in [block(FIRST), after_an_empty_slot(&parent, &ctx)] {
+        let usual = import_block(&parent, &block, &ctx, Checks::ALL).unwrap();
+        let quick = import_block(&prepared, &block, &ctx, Checks::ALL).unwrap();
+        assert_eq!(quick.0.to_ssz_bytes(), usual.0.to_ssz_bytes());
+        assert_eq!(format!("{:?}", quick.1), format!("{:?}", usual.1));
+        assert_eq!(quick.1.checkpoint_balances.len(), 1);
+        assert!(import_block(&usual.0, &block, &ctx, Checks::ALL).is_err(), "a block is no child of itself");
+    }
+    // A block of a slot before finds no place on it.
     for slot in [FIRST - 1, FIRST - 2] {
         assert!(import_block(&prepared, &block(slot), &ctx, Checks::ALL).is_err());
     }
-    assert!(import_block(&usual.0, &block(FIRST), &ctx, Checks::ALL).is_err());
+}
+
+/// A block of the epoch's second slot, the first being empty.
+fn after_an_empty_slot(parent: &BeaconState, ctx: &Context) -> Arc<SignedBeaconBlock> {
+    let mut at_slot = parent.clone();
+    process_slots(&mut at_slot, FIRST + 1, ctx).unwrap();
+    let mut block = (*block(FIRST + 1)).clone();
+    let BeaconBlockBody { randao_reveal, eth1_data, mut execution_payload, .. } = block.message.body.clone();
+    execution_payload.parent_hash = at_slot.latest_execution_payload_header.block_hash;
+    execution_payload.prev_randao = get_randao_mix(&at_slot, at_slot.current_epoch());
+    execution_payload.withdrawals = get_expected_withdrawals(&at_slot).unwrap().withdrawals.try_into().unwrap();
+    let empty = BeaconBlockBody::empty(ForkName::Fulu);
+    block.message.body = BeaconBlockBody { randao_reveal, eth1_data, execution_payload, ..empty };
+    block.message.parent_root = root(FIRST - 1);
+    let mut after = parent.clone();
+    state_transition(&mut after, &block, ctx, Checks::NONE).unwrap();
+    block.message.state_root = after.hash_tree_root();
+    sign(block)
 }
 
 #[test]
