@@ -17,9 +17,12 @@ impl BeaconState {
 
     /// All that has an item for each validator.
     fn registry_bytes(&self, other: &Self) -> usize {
+        // An epoch's end makes the current flags the previous ones.
+        let flags = &self.previous_epoch_participation;
+        let moved = flags.bytes_beside(&other.current_epoch_participation);
         self.validators.bytes_beside(&other.validators)
             + self.balances.bytes_beside(&other.balances)
-            + self.previous_epoch_participation.bytes_beside(&other.previous_epoch_participation)
+            + flags.bytes_beside(&other.previous_epoch_participation).min(moved)
             + self.current_epoch_participation.bytes_beside(&other.current_epoch_participation)
             + self.inactivity_scores.bytes_beside(&other.inactivity_scores)
     }
