@@ -12,6 +12,7 @@ use peak_alloc::PeakAlloc;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 const VALIDATORS: usize = 40_000;
+const DEPOSITS: u64 = 300;
 const LIMIT: u64 = VALIDATOR_REGISTRY_LIMIT;
 /// What a registry does not count: the places of its index of keys, which was never asked for.
 const EMPTY_INDEX: usize = 120;
@@ -122,6 +123,12 @@ fn exited_validators_cost_their_bytes() {
     assert!((100.0..104.0).contains(&each), "{each} bytes a validator: two more epochs that differ");
 }
 
+fn deposit(slot: u64) -> Hashed<PendingDeposit> {
+    let Validator { pubkey, withdrawal_credentials, .. } = validator(slot as usize);
+    let signature = BLSSignature::default();
+    Hashed::new(PendingDeposit { pubkey, withdrawal_credentials, amount: 32_000_000_000, signature, slot })
+}
+
 /// A state of mainnet's kind: all fields as long as they are there, but for the number of validators.
 fn state() -> BeaconState {
     let hashes = |count: usize| (0..count).map(|n| Hash256::right_padding_from(&n.to_le_bytes())).collect();
@@ -136,6 +143,7 @@ fn state() -> BeaconState {
         previous_epoch_participation: Column::filled(7, VALIDATORS),
         current_epoch_participation: Column::filled(0, VALIDATORS),
         inactivity_scores: Column::filled(0, VALIDATORS),
+        pending_deposits: (0..DEPOSITS).map(deposit).collect(),
         ..BeaconState::default()
     }
 }
@@ -197,10 +205,12 @@ fn after_block(state: &BeaconState) -> BeaconState {
     state
 }
 
-/// What an epoch's end writes: all balances; and the flags move on.
+/// What an epoch's end writes: all balances; the flags move on, and the queue of deposits moves up.
 fn after_epoch(state: &BeaconState) -> BeaconState {
     let mut state = state.clone();
     state.balances.update_each(|_, balance| balance + 11_000);
+    state.pending_deposits.drop_front(16);
+    state.pending_deposits.push(deposit(DEPOSITS));
     let current = Column::filled(0, VALIDATORS);
     state.previous_epoch_participation = std::mem::replace(&mut state.current_epoch_participation, current);
     state.hash_tree_root();

@@ -75,7 +75,8 @@ pub struct BeaconState {
     pub earliest_exit_epoch: Epoch,
     pub consolidation_balance_to_consume: Gwei,
     pub earliest_consolidation_epoch: Epoch,
-    pub pending_deposits: Column<PendingDeposit>,
+    /// Tens of thousands on mainnet, which move up by a few each epoch.
+    pub pending_deposits: Column<Hashed<PendingDeposit>>,
     pub pending_partial_withdrawals: Column<PendingPartialWithdrawal>,
     pub pending_consolidations: Column<PendingConsolidation>,
     // Fulu.

@@ -437,6 +437,37 @@ mod tests {
     }
 
     #[test]
+    fn the_registry_has_the_root_of_a_list_of_records() {
+        for len in [0, 1, 7, 8, 9, 63, 64, 65, 200, 1100] {
+            let mut records: Vec<Validator> = (0..=255).cycle().take(len).map(validator).collect();
+            for (index, record) in records.iter_mut().enumerate() {
+                // In runs of several lengths, some of which go on over the end of those that are hashed at once.
+                record.effective_balance = (index as u64 / 5 % 3) * EFFECTIVE_BALANCE_INCREMENT;
+                record.slashed = index % 11 > 8;
+                record.activation_epoch = index as u64 / 16;
+                if index % 40 > 30 {
+                    record.exit_epoch = index as u64 % 2;
+                }
+                if index % 100 == 50 {
+                    record.effective_balance += 1;
+                }
+            }
+            let mut validators: Validators = records.iter().cloned().collect();
+            let root = |records: &[Validator]| {
+                records.iter().cloned().collect::<Column<Validator>>().list_root(VALIDATOR_REGISTRY_LIMIT)
+            };
+            assert_eq!(validators.hash_tree_root(), root(&records), "{len} records");
+            for index in (0..len).step_by(37) {
+                records[index].withdrawable_epoch = index as u64;
+                validators.update(index, |validator| validator.withdrawable_epoch = index as u64);
+            }
+            records.push(validator(77));
+            validators.push(validator(77));
+            assert_eq!(validators.hash_tree_root(), root(&records), "{len} records, some changed, and one more");
+        }
+    }
+
+    #[test]
     fn a_chunk_says_the_same_as_the_registry() {
         let mut validators: Validators = (0..=255).cycle().take(CHUNK + 9).map(validator).collect();
         validators.update(CHUNK + 3, |v| v.effective_balance = 31_999_999_999);

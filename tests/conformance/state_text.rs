@@ -64,7 +64,9 @@ pub fn to_value(state: &BeaconState) -> Value {
             Field::EarliestConsolidationEpoch => {
                 ("earliest_consolidation_epoch", one(&state.earliest_consolidation_epoch))
             }
-            Field::PendingDeposits => ("pending_deposits", all(state.pending_deposits.iter())),
+            Field::PendingDeposits => {
+                ("pending_deposits", all(state.pending_deposits.iter().map(|deposit| &**deposit)))
+            }
             Field::PendingPartialWithdrawals => {
                 ("pending_partial_withdrawals", all(state.pending_partial_withdrawals.iter()))
             }

@@ -47,12 +47,12 @@ fn apply_deposit(state: &mut BeaconState, data: &DepositData, ctx: &Context) -> 
         add_validator_to_registry(state, pubkey, withdrawal_credentials, 0);
     }
     // The slot of genesis tells it from a request of the execution layer.
-    state.pending_deposits.push(PendingDeposit {
+    state.pending_deposits.push(Hashed::new(PendingDeposit {
         pubkey,
         withdrawal_credentials,
         amount,
         signature,
         slot: GENESIS_SLOT,
-    });
+    }));
     Ok(())
 }

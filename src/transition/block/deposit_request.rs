@@ -10,11 +10,11 @@ pub fn process_deposit_request(state: &mut BeaconState, request: &DepositRequest
     if state.fork_name < ForkName::Fulu && is_first {
         state.deposit_requests_start_index = request.index;
     }
-    state.pending_deposits.push(PendingDeposit {
+    state.pending_deposits.push(Hashed::new(PendingDeposit {
         pubkey: request.pubkey,
         withdrawal_credentials: request.withdrawal_credentials,
         amount: request.amount,
         signature: request.signature,
         slot: state.slot,
-    });
+    }));
 }

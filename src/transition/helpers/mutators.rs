@@ -139,13 +139,13 @@ pub fn queue_excess_active_balance(state: &mut BeaconState, index: ValidatorInde
         let validator = get_validator(state, index)?;
         state.balances.set(index as usize, MIN_ACTIVATION_BALANCE);
         // The empty signature and the genesis slot tell it from a deposit request.
-        state.pending_deposits.push(PendingDeposit {
+        state.pending_deposits.push(Hashed::new(PendingDeposit {
             pubkey: validator.pubkey,
             withdrawal_credentials: validator.withdrawal_credentials,
             amount: balance - MIN_ACTIVATION_BALANCE,
             signature: G2_POINT_AT_INFINITY,
             slot: GENESIS_SLOT,
-        });
+        }));
     }
     Ok(())
 }

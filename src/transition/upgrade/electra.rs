@@ -54,13 +54,13 @@ fn queue_inactive_validators(state: &mut BeaconState) -> Result<(), TransitionEr
             validator.activation_eligibility_epoch = FAR_FUTURE_EPOCH;
         });
         // The empty signature and the genesis slot tell it from a deposit request.
-        state.pending_deposits.push(PendingDeposit {
+        state.pending_deposits.push(Hashed::new(PendingDeposit {
             pubkey: *state.validators.pubkey(index),
             withdrawal_credentials: state.validators.withdrawal_credentials(index),
             amount,
             signature: G2_POINT_AT_INFINITY,
             slot: GENESIS_SLOT,
-        });
+        }));
     }
     Ok(())
 }

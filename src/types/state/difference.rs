@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::{
         ssz::Column,
-        types::{Checkpoint, ForkName, Hash256, PendingDeposit, Validator},
+        types::{Checkpoint, ForkName, Hash256, Hashed, PendingDeposit, Validator},
     };
 
     fn anchor() -> BeaconState {
@@ -185,7 +185,7 @@ mod tests {
         state.current_epoch_participation.update_each(|n, _| n as u8 % 8);
         state.slashings.set(1, 5);
         state.validators.update(77, |v| v.exit_epoch = 30);
-        state.pending_deposits.push(<PendingDeposit as crate::ssz::Element>::read(&[4; 192]).unwrap());
+        state.pending_deposits.push(Hashed::new(<PendingDeposit as crate::ssz::Element>::read(&[4; 192]).unwrap()));
         add_validator(&mut state, 1000);
         state
     }

@@ -1,6 +1,6 @@
 //! What a state costs in memory.
 
-use super::BeaconState;
+use super::{BeaconState, Hashed};
 
 impl BeaconState {
     /// Bytes of memory that keeping `self` beside `other` costs: itself, and what the two do not share of columns, hashes
@@ -39,6 +39,7 @@ impl BeaconState {
 
     fn queue_bytes(&self, other: &Self) -> usize {
         self.pending_deposits.bytes_beside(&other.pending_deposits)
+            + Hashed::values_beside(&self.pending_deposits, &other.pending_deposits)
             + self.pending_partial_withdrawals.bytes_beside(&other.pending_partial_withdrawals)
             + self.pending_consolidations.bytes_beside(&other.pending_consolidations)
             + self.proposer_lookahead.bytes_beside(&other.proposer_lookahead)

@@ -1,13 +1,13 @@
 //! The registry's root: the roots of many records at once, level by level.
+//!
+//! A record takes eight hashes. Four of them are of its balance, its slashing and its epochs, which it often shares with its
+//! neighbour: those who deposited together. Such a run is hashed once.
 
-use super::{CHUNK, GROUP_RECORDS, VALIDATOR_REGISTRY_LIMIT, Validator, Validators, wide_balance, wide_epoch};
+use super::{CHUNK, GROUP_RECORDS, VALIDATOR_REGISTRY_LIMIT, Validators, wide_balance, wide_epoch};
 use crate::ssz::{Hash256, Node, fold, hash_pairs, mix_in_length};
 
 const REGISTRY_DEPTH: usize = VALIDATOR_REGISTRY_LIMIT.ilog2() as usize;
-/// Leaves of a record's own tree, one for each field, and that tree's depth.
-const FIELDS: usize = 8;
-const FIELDS_DEPTH: usize = FIELDS.ilog2() as usize;
-/// Records that are hashed at once: their leaves take 16 KiB, which the nearest cache of any processor holds.
+/// Records that are hashed at once: all that it takes stays in the nearest cache, and the widest instructions are kept busy.
 const AT_ONCE: usize = 64;
 
 impl Validators {
@@ -15,41 +15,19 @@ impl Validators {
     pub fn hash_tree_root(&mut self) -> Hash256 {
         let mut tree = std::mem::take(&mut self.tree);
         tree.update(self.len(), |firsts, out| {
-            let firsts = firsts.chunks(AT_ONCE / GROUP_RECORDS);
-            firsts.zip(out.chunks_mut(AT_ONCE)).for_each(|(firsts, out)| self.write_record_roots(firsts, out));
+            let mut records = Records::default();
+            for (firsts, out) in firsts.chunks(AT_ONCE / GROUP_RECORDS).zip(out.chunks_mut(AT_ONCE)) {
+                // Only the registry's last group is shorter, and it comes last: the records stand without gaps.
+                firsts.iter().for_each(|first| self.add_group(*first, &mut records));
+                records.take_roots(out);
+            }
         });
         self.tree = tree;
         mix_in_length(&self.tree.root(REGISTRY_DEPTH), self.len())
     }
 
-    /// Writes the roots of groups of records that begin with the indices `firsts`, at most [`AT_ONCE`] records, as far as
-    /// there are any.
-    fn write_record_roots(&self, firsts: &[usize], out: &mut [Node]) {
-        // Of each key two leaves; of each record eight, whose first is the key's root.
-        let (mut keys, mut key_roots) = ([[0; 32]; 2 * AT_ONCE], [[0; 32]; AT_ONCE]);
-        let mut leaves = [[0; 32]; FIELDS * AT_ONCE];
-        let mut records = 0;
-        // Only the registry's last group is shorter, and it comes last: the records stand without gaps.
-        for first in firsts {
-            let count = GROUP_RECORDS.min(self.len() - first);
-            self.write_group(
-                *first,
-                &mut keys[2 * records..][..2 * count],
-                &mut leaves[FIELDS * records..][..FIELDS * count],
-            );
-            records += count;
-        }
-        hash_pairs(&keys[..2 * records], &mut key_roots[..records]);
-        let leaves = &mut leaves[..FIELDS * records];
-        for (record, key) in leaves.chunks_exact_mut(FIELDS).zip(key_roots) {
-            record[0] = key;
-        }
-        fold(leaves, FIELDS_DEPTH);
-        out[..records].copy_from_slice(&leaves[..records]);
-    }
-
-    /// Writes the leaves of a group of records, all in one chunk, but for their keys' roots.
-    fn write_group(&self, first: usize, keys: &mut [Node], leaves: &mut [Node]) {
+    /// Adds the records of a group, which are all in one chunk.
+    fn add_group(&self, first: usize, records: &mut Records) {
         let (number, start) = (first / CHUNK, first % CHUNK);
         let pubkeys = &self.pubkeys.slice(number)[start..];
         let credentials = &self.withdrawal_credentials.slice(number)[start..];
@@ -61,32 +39,85 @@ impl Validators {
             &self.exit_epochs.slice(number)[start..],
             &self.withdrawable_epochs.slice(number)[start..],
         ];
-        for (i, (key, leaves)) in keys.chunks_exact_mut(2).zip(leaves.chunks_exact_mut(FIELDS)).enumerate() {
-            key[0].copy_from_slice(&pubkeys[i][..32]);
-            key[1][..16].copy_from_slice(&pubkeys[i][32..]);
-            leaves[1] = credentials[i].0;
-            put_number(&mut leaves[3], u64::from(slashed[i]));
-            if let Some(misfit) = self.misfit(first + i) {
-                put_misfit(leaves, misfit);
-                continue;
-            }
-            put_number(&mut leaves[2], wide_balance(balances[i]));
-            for (leaf, epochs) in leaves[4..].iter_mut().zip(epochs) {
-                put_number(leaf, wide_epoch(epochs[i]));
-            }
+        for i in 0..GROUP_RECORDS.min(pubkeys.len()) {
+            let (mut key_start, mut key_end) = ([0; 32], [0; 32]);
+            key_start.copy_from_slice(&pubkeys[i][..32]);
+            key_end[..16].copy_from_slice(&pubkeys[i][32..]);
+            records.keys.extend([key_start, key_end]);
+            records.credentials.push(credentials[i].0);
+            let (balance, epochs) = match self.misfit(first + i) {
+                None => (wide_balance(balances[i]), epochs.map(|epochs| wide_epoch(epochs[i]))),
+                Some(v) => (
+                    v.effective_balance,
+                    [v.activation_eligibility_epoch, v.activation_epoch, v.exit_epoch, v.withdrawable_epoch],
+                ),
+            };
+            records.balances.push([balance, u64::from(slashed[i])]);
+            records.epochs.push(epochs);
         }
     }
 }
 
-/// Writes what the columns can't hold of a record.
-fn put_misfit(leaves: &mut [Node], record: &Validator) {
-    put_number(&mut leaves[2], record.effective_balance);
-    put_number(&mut leaves[4], record.activation_eligibility_epoch);
-    put_number(&mut leaves[5], record.activation_epoch);
-    put_number(&mut leaves[6], record.exit_epoch);
-    put_number(&mut leaves[7], record.withdrawable_epoch);
+/// Records whose roots are due, by the parts of their trees.
+#[derive(Default)]
+struct Records {
+    // Two leaves each.
+    keys: Vec<Node>,
+    credentials: Vec<Node>,
+    // Effective balance and slashing.
+    balances: Runs<2>,
+    epochs: Runs<4>,
 }
 
-fn put_number(leaf: &mut Node, number: u64) {
+impl Records {
+    /// Writes the roots of the records to the front of `out` and forgets them.
+    fn take_roots(&mut self, out: &mut [Node]) {
+        fold(&mut self.keys, 1);
+        let mut nodes = beside(&self.keys, self.credentials.drain(..));
+        fold(&mut nodes, 1);
+        nodes = beside(&nodes, self.balances.take_roots());
+        fold(&mut nodes, 1);
+        nodes = beside(&nodes, self.epochs.take_roots());
+        let records = nodes.len() / 2;
+        hash_pairs(&nodes, &mut out[..records]);
+        self.keys.clear();
+    }
+}
+
+/// Pairs the first of `left` with those on the right, as many as these are.
+fn beside(left: &[Node], right: impl Iterator<Item = Node>) -> Vec<Node> {
+    left.iter().zip(right).flat_map(|(left, right)| [*left, right]).collect()
+}
+
+/// Trees above `LEAVES` numbers each, where equal neighbours are one.
+#[derive(Default)]
+struct Runs<const LEAVES: usize> {
+    leaves: Vec<Node>,
+    last: Option<[u64; LEAVES]>,
+    // Of each tree its number among the distinct ones.
+    places: Vec<usize>,
+}
+
+impl<const LEAVES: usize> Runs<LEAVES> {
+    fn push(&mut self, numbers: [u64; LEAVES]) {
+        if self.last != Some(numbers) {
+            self.last = Some(numbers);
+            self.leaves.extend(numbers.map(leaf));
+        }
+        self.places.push(self.leaves.len() / LEAVES - 1);
+    }
+
+    /// The trees' roots in order; forgets them.
+    fn take_roots(&mut self) -> impl Iterator<Item = Node> {
+        let (mut leaves, places) = (std::mem::take(&mut self.leaves), std::mem::take(&mut self.places));
+        self.last = None;
+        fold(&mut leaves, LEAVES.ilog2() as usize);
+        places.into_iter().map(move |place| leaves[place])
+    }
+}
+
+fn leaf(number: u64) -> Node {
+    let mut leaf = [0; 32];
     leaf[..8].copy_from_slice(&number.to_le_bytes());
+    leaf
 }

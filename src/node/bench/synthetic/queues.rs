@@ -56,7 +56,7 @@ fn fill_deposits(state: &mut BeaconState, known: &[u32], count: u64, records: u6
             slot,
         }
     };
-    state.pending_deposits = (0..count).map(deposit).collect();
+    state.pending_deposits = (0..count).map(deposit).map(Hashed::new).collect();
 }
 
 /// The deposit of whoever will have `index`.
@@ -112,7 +112,7 @@ pub fn crowd_queues(state: &mut BeaconState, sources: &[usize], known: &[usize])
     let finalized = compute_start_slot_at_epoch(state.finalized_checkpoint.epoch);
     let new = (0..MAX_PENDING_DEPOSITS_PER_EPOCH).map(|place| new_validator(records + place, finalized));
     let known: Vec<u32> = known.iter().map(|index| *index as u32).collect();
-    let new: Vec<_> = new.collect();
+    let new: Vec<_> = new.map(Hashed::new).collect();
     fill_deposits(state, &known, DEPOSITS, records);
     state.pending_deposits = new.into_iter().chain(state.pending_deposits.iter().cloned()).collect();
     state.deposit_balance_to_consume = MAX_PENDING_DEPOSITS_PER_EPOCH * MIN_ACTIVATION_BALANCE;
