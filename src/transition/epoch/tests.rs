@@ -128,7 +128,7 @@ fn hard_state(shape: Shape) -> BeaconState {
         signature: BLSSignature::ZERO,
         slot: 0,
     };
-    let pending_deposits = (0..30).map(|_| deposit(&mut dice)).collect();
+    let pending_deposits = (0..30).map(|_| Hashed::new(deposit(&mut dice))).collect();
     let consolidation = |dice: &mut Dice| {
         let mut index = || dice.next() % count as u64;
         PendingConsolidation { source_index: index(), target_index: index() }
