@@ -32,11 +32,11 @@ use crate::{
 };
 use board::{Board, Disk, Memory, Scratch, forget_peak};
 use recorder::{Effort, Recorder, Records};
-use subject::Subject;
+use subject::{Blocks, Subject};
 use verdict::Verdict;
 
 /// Things that are measured or made, as the bar counts them, besides the hard epochs.
-const STEPS: usize = 28;
+const STEPS: usize = 29;
 
 /// Measures, and prints the report.
 ///
@@ -91,7 +91,7 @@ fn measure_subject(
     recorder: &mut Recorder,
     subject: Subject,
 ) -> Result<BeaconState, String> {
-    let Subject { shape, state: bytes, block, others } = subject;
+    let Subject { shape, state: bytes, given } = subject;
     let config = Config::default();
     // A node keeps keys in a file; so does this, which makes a restart possible.
     let key_file = Scratch::new(&arguments.datadir, "keys")?;
@@ -99,6 +99,7 @@ fn measure_subject(
     let ctx = Context { config: &config, keys: &keys };
 
     let mut state = state::measure(recorder, bytes)?;
+    let Blocks { block, others } = Blocks::make(given, &state, recorder)?;
     // Until here, bytes and copies lay beside the state that a node does not have.
     let peak_of_making = peak_resident_bytes();
     let is_counted_anew = forget_peak();

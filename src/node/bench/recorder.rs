@@ -29,7 +29,7 @@ pub struct Effort {
 impl Effort {
     /// A user who waits.
     pub const WHOLE: Effort =
-        Effort { runs: 5, enough: Duration::from_secs(5), optional_until: Duration::from_secs(100) };
+        Effort { runs: 5, enough: Duration::from_secs(3), optional_until: Duration::from_secs(100) };
     /// A user who does not.
     pub const QUICK: Effort =
         Effort { runs: 2, enough: Duration::from_secs(1), optional_until: Duration::from_secs(30) };

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     crypto::PubkeyCache,
     node::cli::BenchArguments,
-    transition::{Context, get_shuffling},
+    transition::Context,
     types::{
         BeaconState, Config, ForkName, Hash256, SignedBeaconBlock,
         preset::{PRESET_BASE, SLOTS_PER_EPOCH},
@@ -42,9 +42,15 @@ pub struct Subject {
     pub shape: &'static str,
     /// The state's SSZ.
     pub state: Vec<u8>,
-    /// A block on the state, of the next slot.
+    /// A block on the state that came with it.
+    pub given: Option<SignedBeaconBlock>,
+}
+
+/// Blocks on the state, of the next slot.
+pub struct Blocks {
+    /// The one that everything is measured on.
     pub block: SignedBeaconBlock,
-    /// Other blocks of that slot.
+    /// Others.
     pub others: Vec<OtherBlock>,
 }
 
@@ -70,35 +76,17 @@ impl Subject {
     /// # Errors
     /// When it asks for what cannot be, or a file is not what it should be.
     pub fn make(arguments: &BenchArguments, recorder: &mut Recorder) -> Result<Subject, String> {
-        recorder.step("making a state and blocks");
+        recorder.step("making a state");
         let failed = doing("the synthetic state");
-        match (&arguments.state, &arguments.block, arguments.validators) {
-            (Some(state), Some(block), None) => Subject::from_files(state, block),
-            (None, None, None) => {
+        let (shape, state) = match (&arguments.state, &arguments.block, arguments.validators) {
+            (Some(state), Some(block), _) => return Subject::from_files(state, block),
+            (_, _, Some(validators)) => ("active", synthetic::state(validators).map_err(failed)?),
+            _ => {
                 let records = if arguments.quick { QUICK_RECORDS } else { MAINNET_RECORDS };
-                Subject::on("mainnet", synthetic::mainnet_state(records).map_err(failed)?)
+                ("mainnet", synthetic::mainnet_state(records).map_err(failed)?)
             }
-            (None, None, Some(validators)) => Subject::on("active", synthetic::state(validators).map_err(failed)?),
-            _ => Err("--state and --block are not checked".into()),
-        }
-    }
-
-    fn on(shape: &'static str, mut state: BeaconState) -> Result<Subject, String> {
-        let config = Config::default();
-        let ctx = Context { config: &config, keys: &PubkeyCache::default() };
-        let failed = doing("the synthetic blocks");
-        state.hash_tree_root();
-        let epoch = state.current_epoch();
-        get_shuffling(&mut state, epoch).map_err(&failed)?;
-        let make = |contents: &Contents| {
-            synthetic::block(&state, state.slot + 1, contents, &ctx).map(|(block, _)| block).map_err(&failed)
         };
-        let block = make(&Contents::FULL)?;
-        let mut others = Vec::with_capacity(OTHERS.len());
-        for (name, what, contents) in &OTHERS {
-            others.push(OtherBlock { name, what, block: make(contents)? });
-        }
-        Ok(Subject { shape, state: state.to_ssz_bytes(), block, others })
+        Ok(Subject { shape, state: state.to_ssz_bytes(), given: None })
     }
 
     fn from_files(state: &Path, block: &Path) -> Result<Subject, String> {
@@ -106,7 +94,35 @@ impl Subject {
         let block_bytes = read(block)?;
         let decoded = SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &block_bytes)
             .map_err(|error| format!("{}: not a block of Fulu: {error:?}", block.display()))?;
-        Ok(Subject { shape: "file", state: read(state)?, block: decoded, others: Vec::new() })
+        Ok(Subject { shape: "file", state: read(state)?, given: Some(decoded) })
+    }
+}
+
+impl Blocks {
+    /// The block that is `given`, or all kinds on a synthetic state, which comes hashed.
+    ///
+    /// # Errors
+    /// When they would not be valid, which is a mistake here.
+    pub fn make(
+        given: Option<SignedBeaconBlock>,
+        state: &BeaconState,
+        recorder: &mut Recorder,
+    ) -> Result<Blocks, String> {
+        recorder.step("making blocks");
+        if let Some(block) = given {
+            return Ok(Blocks { block, others: Vec::new() });
+        }
+        let config = Config::default();
+        let ctx = Context { config: &config, keys: &PubkeyCache::default() };
+        let make = |contents: &Contents| {
+            let block = synthetic::block(state, state.slot + 1, contents, &ctx).map(|(block, _)| block);
+            block.map_err(doing("the synthetic blocks"))
+        };
+        let mut others = Vec::with_capacity(OTHERS.len());
+        for (name, what, contents) in &OTHERS {
+            others.push(OtherBlock { name, what, block: make(contents)? });
+        }
+        Ok(Blocks { block: make(&Contents::FULL)?, others })
     }
 }
 
