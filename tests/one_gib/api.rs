@@ -18,9 +18,13 @@ use serde_json::Value;
 const ANSWER: Duration = Duration::from_secs(60);
 
 pub fn get(api: &str, path: &str) -> Value {
+    serde_json::from_str(&get_text(api, path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+pub fn get_text(api: &str, path: &str) -> String {
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(ANSWER)).build().into();
     let mut answer = agent.get(format!("{api}{path}")).call().unwrap_or_else(|error| panic!("{path}: {error}"));
-    serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    answer.body_mut().read_to_string().unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The blocks and heads that the node tells of.
