@@ -26,6 +26,7 @@ pub use run::{CheckpointChoice, NodeConfig, NodeError, RunningNode, start};
 
 /// Runs the command line. The exit code is 0 only when the command did all that it was asked to.
 pub fn main() -> ExitCode {
+    budget::share_one_arena();
     let arguments: Arguments = argh::from_env();
     if arguments.version {
         println!("hornero {} ({} preset)", env!("CARGO_PKG_VERSION"), crate::types::preset::PRESET_BASE);

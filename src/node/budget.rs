@@ -11,6 +11,7 @@ mod release;
 pub use caches::Caches;
 pub use keeper::Keeper;
 pub use limit::{ByteCount, LimitError, MemoryLimit};
+pub use release::share_one_arena;
 
 /// What is made smaller, in this order: first what costs least to have again.
 pub const ORDER: [Step; 5] =

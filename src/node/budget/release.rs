@@ -1,4 +1,4 @@
-//! Giving freed memory back to the system.
+//! What is asked of the C library's allocator: to keep little, and to give freed memory back to the system.
 
 /// Has the C library give back the pages in which nothing is left. Its allocator keeps them otherwise, and a cache that was made
 /// smaller would not show. Walks all of the heap, some tens of milliseconds, so not in a task. Elsewhere than with glibc it
@@ -10,6 +10,19 @@ pub(super) fn give_back() {
         #[allow(unsafe_code)]
         let _ = unsafe { libc::malloc_trim(0) };
     }
+}
+
+/// Has the C library's allocator use one arena for all threads, unless the user set `MALLOC_ARENA_MAX`. To be called before other
+/// threads start. Otherwise each thread of the blocking pool leaves pages half empty in an arena of its own, which others can't
+/// use: docs/decisions/0010-allocator.md. Whether it was done.
+pub fn share_one_arena() -> bool {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    if std::env::var_os("MALLOC_ARENA_MAX").is_none() {
+        // SAFETY: `mallopt` takes two numbers and no pointer; it locks the allocator while it changes it.
+        #[allow(unsafe_code)]
+        return unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) } == 1;
+    }
+    false
 }
 
 #[cfg(all(test, target_os = "linux", target_env = "gnu"))]
