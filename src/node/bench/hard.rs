@@ -67,7 +67,8 @@ const HARD: [Hard; 5] = [
         happened: |before, after, active| {
             let changed =
                 |i: &&usize| before.validators.effective_balance(**i) != after.validators.effective_balance(**i);
-            active.iter().filter(changed).count() == active.len()
+            // Of a few, a deposit or a consolidation of this epoch makes up for the loss.
+            100 * active.iter().filter(changed).count() >= 99 * active.len()
         },
     },
     Hard {
