@@ -126,12 +126,13 @@ fn measure_subject(
     if shape != "file" && recorder.has_time_for("first_block", ahead::STEPS) {
         ahead::measure(recorder, &last_slot, &ctx)?;
     }
-    hard::measure(recorder, &last_slot, &ctx)?;
-    // Dropped, as at a shutdown: what it had not saved yet it saves.
+    // Dropped, as at a shutdown.
     drop(keys);
     if recorder.has_time_for("block_restart", 1) {
         block::measure_restart(recorder, &state, &block, &config, key_file.path())?;
     }
+    let keys = PubkeyCache::default();
+    hard::measure(recorder, &last_slot, &Context { config: &config, keys: &keys })?;
     Ok(state)
 }
 
