@@ -124,6 +124,9 @@ impl Store {
         };
         let mut weights = [0; VOTES_AT_ONCE];
         for indices in attesting_indices.chunks(VOTES_AT_ONCE) {
+            if !self.votes.any_earlier(indices, epoch) {
+                continue;
+            }
             for (weight, index) in weights.iter_mut().zip(indices) {
                 *weight = self.balances.weight(*index);
             }

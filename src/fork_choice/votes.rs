@@ -35,6 +35,18 @@ impl Votes {
         Votes { all: vec![Vote { node: NO_NODE, stamp: NEVER }; validators.min(MAX_VALIDATORS)] }
     }
 
+    /// Whether the vote of any of `indices` for a target of `epoch` would be later than the one before. The loop is short, so
+    /// that many of its accesses to memory are under way at once; what it has seen, [`Votes::update`] finds in the cache.
+    pub fn any_earlier(&self, indices: &[ValidatorIndex], epoch: Epoch) -> bool {
+        let stamp = stamp_of(epoch);
+        let is_earlier = |index: &ValidatorIndex| {
+            let vote = self.all.get(usize::try_from(*index).unwrap_or(usize::MAX));
+            vote.is_none_or(|vote| vote.stamp < stamp)
+        };
+        // All of them, without a branch for each.
+        indices.iter().fold(false, |any, index| any | is_earlier(index))
+    }
+
     /// Takes votes for one block where they are later than those before. `moved(n, position)` is called for each of
     /// `indices` that was taken, with the position that the validator supported until now.
     pub fn update(&mut self, indices: &[ValidatorIndex], node: u32, epoch: Epoch, mut moved: impl FnMut(usize, u32)) {

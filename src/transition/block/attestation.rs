@@ -120,7 +120,7 @@ fn set_flags(
     let sums = state.participation_sums();
     let participation =
         if is_current { &mut state.current_epoch_participation } else { &mut state.previous_epoch_participation };
-    let earned = Earned::new(&state.validators, participation, attesters, flags)?;
+    let earned = Earned::new(&state.validators, participation, attesters, flags, sums.is_some())?;
     participation.update_scattered(attesters, |old| old | flags);
     if let Some(mut sums) = sums {
         let of_epoch = if is_current { &mut sums.current } else { &mut sums.previous };
@@ -141,17 +141,19 @@ const FLAG_SETS: usize = 1 << PARTICIPATION_FLAG_WEIGHTS.len();
 struct Earned {
     /// In whole increments, of all.
     increments: [u64; FLAG_SETS],
-    /// In Gwei, of those that are not slashed.
+    /// In Gwei, of those that are not slashed, if that was asked for.
     unslashed: [Gwei; FLAG_SETS],
 }
 
 impl Earned {
-    /// Of attesters that had the flags in `participation` and now get `flags`.
+    /// Of attesters that had the flags in `participation` and now get `flags`. Who is slashed is one more access to memory for
+    /// each of a quarter of a million, and only looked up if asked for.
     fn new(
         validators: &Validators,
         participation: &Column<ParticipationFlags>,
         attesters: &[u32],
         flags: ParticipationFlags,
+        asks_for_unslashed: bool,
     ) -> Result<Self, TransitionError> {
         let mut earned = Earned::default();
         let flags = flags & (FLAG_SETS - 1) as u8;
@@ -161,7 +163,9 @@ impl Earned {
             if new != 0 {
                 let balance = validators.effective_balance(index as usize);
                 earned.increments[new] += balance / EFFECTIVE_BALANCE_INCREMENT;
-                earned.unslashed[new] += if validators.slashed(index as usize) { 0 } else { balance };
+                if asks_for_unslashed && !validators.slashed(index as usize) {
+                    earned.unslashed[new] += balance;
+                }
             }
         }
         Ok(earned)
