@@ -1,7 +1,9 @@
 //! The store as bytes, so that a restart needs neither a checkpoint nor a replay.
 //!
-//! A mark with the format's version, then SSZ. About 12 bytes a validator and 300 a block; chunks of balances that
-//! checkpoints share are written once.
+//! A mark with the format's version; the length of what follows in SSZ, 300 bytes a block; then what has a number for each
+//! validator, packed: how far it is from its neighbour's, in as few bytes as that needs. One for a vote's block and one for
+//! its epoch, as a rule, and one for a balance; chunks of balances that checkpoints share are written once. What is written
+//! is held once.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,7 +19,7 @@ use super::{
 use crate::types::*;
 
 /// Begins every snapshot; its last byte is the format's version.
-const MARK: &[u8; 8] = b"hrnr-fc\x03";
+const MARK: &[u8; 8] = b"hrnr-fc\x04";
 /// More than all coins of any network, in Gwei; keeps sums far from overflowing.
 const MAX_TOTAL_BALANCE: Gwei = 1 << 60;
 
@@ -45,8 +47,10 @@ struct Snapshot {
     unrealized_finalized_checkpoint: Checkpoint,
     proposer_boost_root: Hash256,
     nodes: Vec<NodeRecord>,
-    votes: Vec<Vote>,
-    chunks: Vec<Vec<u16>>,
+    /// How many validators have votes.
+    votes: u32,
+    /// How many balances each chunk has.
+    chunk_lens: Vec<u32>,
     /// The first are those in use.
     balances: Vec<BalancesRecord>,
     confirmed_root: Hash256,
@@ -107,7 +111,7 @@ impl Store {
             unrealized_finalized_checkpoint: self.unrealized_finalized_checkpoint,
             proposer_boost_root: self.proposer_boost_root,
             nodes: self.nodes.iter().map(NodeRecord::of).collect(),
-            votes: self.votes.all.clone(),
+            votes: self.votes.all.len() as u32,
             balances,
             confirmed_root: *confirmed_root,
             previous_slot_head: *previous_slot_head,
@@ -115,10 +119,17 @@ impl Store {
             previous_epoch_observed_justified: chunks.observed(previous_epoch_observed_justified),
             current_epoch_observed_justified: chunks.observed(current_epoch_observed_justified),
             previous_epoch_greatest_unrealized: chunks.observed(previous_epoch_greatest_unrealized),
-            chunks: chunks.chunks,
+            chunk_lens: chunks.chunks.iter().map(|chunk| chunk.len() as u32).collect(),
         };
         let mut bytes = MARK.to_vec();
+        bytes.extend_from_slice(&(snapshot.ssz_bytes_len() as u64).to_le_bytes());
         snapshot.ssz_append(&mut bytes);
+        // No block is the neighbour of the first, not of the last possible one.
+        pack(self.votes.all.iter().map(|vote| vote.node.wrapping_add(1)), &mut bytes);
+        pack(self.votes.all.iter().map(|vote| vote.stamp), &mut bytes);
+        for chunk in &chunks.chunks {
+            pack(chunk.iter().map(|entry| u32::from(*entry)), &mut bytes);
+        }
         bytes
     }
 
@@ -128,10 +139,19 @@ impl Store {
     /// When the bytes are of another version, damaged, or contradict themselves. Then begin from a checkpoint again.
     pub fn from_snapshot(bytes: &[u8], config: Arc<Config>) -> Result<Store, SnapshotError> {
         let body = bytes.strip_prefix(MARK).ok_or(SnapshotError::Mark)?;
-        let snapshot = Snapshot::from_ssz_bytes(body).map_err(|_| SnapshotError::Malformed)?;
+        let (len, body) = body.split_first_chunk().ok_or(SnapshotError::Malformed)?;
+        let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| SnapshotError::Malformed)?;
+        let (fixed, mut packed) = body.split_at_checked(len).ok_or(SnapshotError::Malformed)?;
+        let snapshot = Snapshot::from_ssz_bytes(fixed).map_err(|_| SnapshotError::Malformed)?;
         let nodes = read_nodes(&snapshot.nodes)?;
         let positions: HashMap<_, _> = nodes.iter().zip(0..).map(|(node, at)| (node.root, at)).collect();
-        let chunks: Vec<Arc<[u16]>> = snapshot.chunks.iter().map(|chunk| Arc::from(chunk.as_slice())).collect();
+        let votes = read_votes(snapshot.votes, &mut packed, nodes.len())?;
+        let to_u16 = |entry: u32| u16::try_from(entry).ok();
+        let chunks: Vec<Arc<[u16]>> =
+            snapshot.chunk_lens.iter().map(|len| unpack(*len, &mut packed, to_u16)).collect::<Result<_, _>>()?;
+        if !packed.is_empty() {
+            return Err(SnapshotError::Malformed);
+        }
         let mut balances = read_balances(&snapshot.balances, &chunks)?;
         let (weighed_by, in_use) = balances.pop_front().ok_or(SnapshotError::Inconsistent("it has no balances"))?;
         let anchors = [&snapshot.justified_checkpoint, &snapshot.finalized_checkpoint];
@@ -151,7 +171,7 @@ impl Store {
             unrealized_justified_checkpoint: snapshot.unrealized_justified_checkpoint,
             unrealized_finalized_checkpoint: snapshot.unrealized_finalized_checkpoint,
             proposer_boost_root: snapshot.proposer_boost_root,
-            votes: read_votes(snapshot.votes, nodes.len())?,
+            votes,
             nodes,
             positions,
             balances: in_use,
@@ -167,13 +187,13 @@ impl Store {
 #[derive(Default)]
 struct ChunkTable {
     places: HashMap<*const u16, u32>,
-    chunks: Vec<Vec<u16>>,
+    chunks: Vec<Arc<[u16]>>,
 }
 
 impl ChunkTable {
     fn place(&mut self, chunk: &Arc<[u16]>) -> u32 {
         *self.places.entry(chunk.as_ptr()).or_insert_with(|| {
-            self.chunks.push(chunk.to_vec());
+            self.chunks.push(chunk.clone());
             self.chunks.len() as u32 - 1
         })
     }
@@ -189,6 +209,36 @@ impl ChunkTable {
     fn observed(&mut self, Observed { checkpoint, balances }: &Observed) -> BalancesRecord {
         self.record(*checkpoint, balances.as_deref().unwrap_or(&Balances::default()))
     }
+}
+
+/// Writes how far each number is from the one before: a byte while that is less than 64 up or down.
+fn pack(numbers: impl Iterator<Item = u32>, out: &mut Vec<u8>) {
+    let (mut last, mut buffer) = (0u32, unsigned_varint::encode::u32_buffer());
+    for number in numbers {
+        let change = number.wrapping_sub(last) as i32;
+        let folded = (change << 1 ^ change >> 31) as u32;
+        out.extend_from_slice(unsigned_varint::encode::u32(folded, &mut buffer));
+        last = number;
+    }
+}
+
+/// Reads so many numbers that [`pack`] wrote, and collects what `make` makes of them. Each has a byte or more.
+fn unpack<T, C: FromIterator<T>>(
+    count: u32,
+    packed: &mut &[u8],
+    mut make: impl FnMut(u32) -> Option<T>,
+) -> Result<C, SnapshotError> {
+    if count as usize > packed.len() {
+        return Err(SnapshotError::Malformed);
+    }
+    let mut last = 0u32;
+    let numbers = (0..count).map(|_| {
+        let (folded, rest) = unsigned_varint::decode::u32(packed).map_err(|_| SnapshotError::Malformed)?;
+        *packed = rest;
+        last = last.wrapping_add(folded >> 1 ^ (folded & 1).wrapping_neg());
+        make(last).ok_or(SnapshotError::Malformed)
+    });
+    numbers.collect()
 }
 
 impl NodeRecord {
@@ -257,10 +307,15 @@ fn read_nodes(records: &[NodeRecord]) -> Result<Vec<Node>, SnapshotError> {
     }
 }
 
-fn read_votes(all: Vec<Vote>, blocks: usize) -> Result<Votes, SnapshotError> {
-    if all.len() > MAX_VALIDATORS {
+fn read_votes(count: u32, packed: &mut &[u8], blocks: usize) -> Result<Votes, SnapshotError> {
+    if count as usize > MAX_VALIDATORS {
         return Err(SnapshotError::Inconsistent("its number of votes is out of bounds"));
     }
+    let nodes = unpack(count, packed, |node| Some(Vote { node: node.wrapping_sub(1), stamp: 0 }));
+    let mut all: Vec<Vote> = nodes?;
+    let mut votes = all.iter_mut();
+    let stamps = unpack(count, packed, |stamp| votes.next().map(|vote| vote.stamp = stamp));
+    stamps.map(|_: Vec<()>| ())?;
     if all.iter().any(|vote| vote.node != NO_NODE && vote.node as usize >= blocks) {
         return Err(SnapshotError::Inconsistent("a vote is for a block that is not there"));
     }

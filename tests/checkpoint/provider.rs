@@ -8,9 +8,12 @@ use std::{
 
 /// How a request is answered.
 #[derive(Clone)]
+#[allow(dead_code)] // each test uses some
 pub enum Answer {
     /// With these bytes.
     Ssz(Vec<u8>),
+    /// With these bytes, so many at a time, each behind a flush.
+    InPieces(&'static [u8], usize),
     /// With this JSON.
     Json(String),
     /// With an error.
@@ -60,6 +63,10 @@ fn serve(stream: TcpStream, answers: &dyn Fn(&str) -> Answer) -> std::io::Result
         Answer::Ssz(bytes) => {
             head(&mut out, 200, "application/octet-stream", bytes.len() as u64)?;
             out.write_all(&bytes)
+        }
+        Answer::InPieces(bytes, piece) => {
+            head(&mut out, 200, "application/octet-stream", bytes.len() as u64)?;
+            bytes.chunks(piece).try_for_each(|piece| out.write_all(piece).and_then(|()| out.flush()))
         }
         Answer::Json(text) => {
             head(&mut out, 200, "application/json", text.len() as u64)?;

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::{
     Anchor, CheckpointError, Expectations, MAX_BLOCK_BYTES, MAX_STATE_BYTES, Progress, check,
-    http::{Client, HttpError},
+    http::{Body, Client, HttpError},
     latest_block_root,
     progress::Counted,
     read_block, read_state,
@@ -77,12 +77,17 @@ fn fetch_from(
     if state.slot != state.latest_block_header.slot {
         // The epoch's first slot was empty and the provider gave the state at the epoch's start: take the block's own.
         let by_root = format!("{:?}", block.message.state_root);
-        match fetch_state(client, url, &by_root, expected, report) {
+        match ask_for_state(client, url, &by_root) {
             // Not every provider has it.
-            Err(CheckpointError::Http(HttpError::Status { .. })) => {
+            Err(HttpError::Status { .. }) => {
                 info!("the finalized state lies past its block, and the provider does not have the block's own");
             }
-            own => state = own?,
+            answer => {
+                let body = answer?;
+                // First: two states at once are too many.
+                drop(state);
+                state = receive_state(body, expected, report)?;
+            }
         }
     }
     check(state, block, expected)
@@ -95,8 +100,19 @@ fn fetch_state(
     expected: &Expectations,
     report: &mut impl FnMut(Progress),
 ) -> Result<BeaconState, CheckpointError> {
+    receive_state(ask_for_state(client, url, id)?, expected, report)
+}
+
+fn ask_for_state(client: &Client, url: &str, id: &str) -> Result<Body, HttpError> {
     let address = format!("{}/eth/v2/debug/beacon/states/{id}", url.trim_end_matches('/'));
-    let body = client.get_ssz(&address, MAX_STATE_BYTES)?;
+    client.get_ssz(&address, MAX_STATE_BYTES)
+}
+
+fn receive_state(
+    body: Body,
+    expected: &Expectations,
+    report: &mut impl FnMut(Progress),
+) -> Result<BeaconState, CheckpointError> {
     let counted = Counted::new(body.reader, body.len, report);
     read_state(BufReader::with_capacity(READ_BUFFER, counted), expected)
 }
