@@ -61,6 +61,7 @@ pub(super) struct Gates {
 }
 
 impl Gates {
+    #[cfg(test)]
     pub(super) fn new(limits: Limits) -> Gates {
         Gates::counting(limits, Arc::default())
     }

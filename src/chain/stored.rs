@@ -50,7 +50,7 @@ impl Loader<'_> {
     pub fn load(&mut self, stored: &StoredState) -> Result<BeaconState, StateReadError> {
         match stored.anchor {
             None => self.whole(stored.slot, stored.root),
-            Some(anchor) => self.from_difference(stored.root, anchor),
+            Some(anchor) => self.of_difference(stored.root, anchor),
         }
     }
 
@@ -77,7 +77,7 @@ impl Loader<'_> {
         }
     }
 
-    fn from_difference(&mut self, root: Hash256, anchor: Hash256) -> Result<BeaconState, StateReadError> {
+    fn of_difference(&mut self, root: Hash256, anchor: Hash256) -> Result<BeaconState, StateReadError> {
         if self.anchor.as_ref().is_none_or(|(known, _)| *known != anchor) {
             let whole = self.db.states()?.into_iter().find(|(_, root)| *root == anchor);
             let (slot, _) = whole.ok_or(StateReadError::Missing { root: anchor })?;

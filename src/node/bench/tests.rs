@@ -12,7 +12,7 @@ use super::{
 use crate::{
     transition::{Checks, state_transition},
     types::{
-        Hash256, Validator,
+        Validator,
         preset::{FAR_FUTURE_EPOCH, MAX_EFFECTIVE_BALANCE_ELECTRA},
     },
 };
@@ -103,7 +103,7 @@ fn the_synthetic_bytes_are_those_that_others_measured() {
     let small = b256!("c45c9c29adca5a2caacd09503e2f5d3287f2d8547b9cc070371ba34a7889d2e8");
     for (contents, expected) in [(Contents::FULL, full), (Contents::SMALL, small)] {
         let mut block = synthetic::block(&state, state.slot + 1, &contents, &ctx).unwrap().0.message;
-        block.state_root = Hash256::ZERO;
+        block.state_root = crate::types::Hash256::ZERO;
         assert_eq!(block.tree_hash_root(), expected);
     }
 }
