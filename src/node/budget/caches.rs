@@ -19,8 +19,8 @@ const VOTE_BYTES: usize = 1 << 10;
 const OPERATION_BYTES: usize = 64 << 10;
 /// What a queued column takes, of a block with 21 blobs.
 const COLUMN_BYTES: usize = 48 << 10;
-/// What a connection takes: buffers of noise and yamux, the queue of what is to be sent, scores. libp2p does not count it; with
-/// 25 to 40 peers the network took 25 to 40 MiB, its memory of messages included.
+/// What a connection is assumed to take: buffers of noise and yamux, the queue of what is to be sent,
+/// scores. libp2p does not count it, and it has not been measured with real peers.
 const PEER_BYTES: usize = 1 << 20;
 
 /// Whoever has to be asked.
