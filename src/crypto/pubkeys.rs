@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::crypto::SecretKey;
 
-    fn key(number: u8) -> PublicKey {
+    pub(super) fn key(number: u8) -> PublicKey {
         let mut bytes = [0; 32];
         bytes[31] = number;
         SecretKey::from_bytes(&bytes).unwrap().public_key()

@@ -77,13 +77,7 @@ impl KeyFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::SecretKey;
-
-    fn key(number: u8) -> PublicKey {
-        let mut bytes = [0; 32];
-        bytes[31] = number;
-        SecretKey::from_bytes(&bytes).unwrap().public_key()
-    }
+    use crate::crypto::pubkeys::tests::key;
 
     #[test]
     fn a_record_is_told_from_that_of_every_other_key() {

@@ -101,13 +101,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::SecretKey;
-
-    fn key(number: u8) -> PublicKey {
-        let mut bytes = [0; 32];
-        bytes[31] = number;
-        SecretKey::from_bytes(&bytes).unwrap().public_key()
-    }
+    use crate::crypto::pubkeys::tests::key;
 
     #[test]
     fn it_grows_to_its_limit_and_no_further() {
