@@ -3,6 +3,7 @@
 use std::{convert::Infallible, io, panic, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
+use http_body_util::BodyExt as _;
 use hyper::{Method, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use smol::{
     Task, Timer, future,
@@ -22,6 +23,9 @@ use crate::metrics::{self, API_CONNECTIONS_REFUSED, API_REQUESTS};
 
 /// Bytes of a request's head, and of what is read ahead of it. The longest we expect has a list of 64 public keys.
 const HEAD_BYTES: usize = 64 << 10;
+/// Bytes of a body that no handler wants, which are read all the same: a client that is still sending when the connection closes
+/// gets an error instead of our answer.
+const UNWANTED_BYTES: usize = 64 << 10;
 /// Wait after a failed accept: it fails when the process has no file descriptors left, and comes back when some are free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -87,15 +91,20 @@ async fn answer(api: Arc<Api>, request: hyper::Request<Incoming>) -> Response {
         Found::Route(route, params) => {
             let answer = match Request::new(&params, head.uri.query(), head.headers) {
                 Ok(request) => work(api, route, request, body).await,
-                Err(error) => Err(error),
+                Err(error) => {
+                    drain(&api, body).await;
+                    Err(error)
+                }
             };
             (route.path, answer)
         }
         Found::OtherVerb => {
+            drain(&api, body).await;
             let message = format!("{} is not allowed here", head.method);
             ("other", Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message)))
         }
         Found::Nothing => {
+            drain(&api, body).await;
             let message = format!("there is nothing at {}", head.uri.path());
             ("other", Err(ApiError::not_found(message)))
         }
@@ -103,6 +112,23 @@ async fn answer(api: Arc<Api>, request: hyper::Request<Incoming>) -> Response {
     let response = response.unwrap_or_else(ApiError::into_response);
     metrics::inc(&API_REQUESTS, &[("route", route), ("status", class_of(response.status()))]);
     response
+}
+
+/// Reads a body that is not wanted, as far as that is little.
+async fn drain(api: &Api, mut body: Incoming) {
+    let read = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, |piece| piece.len());
+            if bytes > UNWANTED_BYTES {
+                return;
+            }
+        }
+    };
+    let late = async {
+        Timer::after(api.gates.limits.body_time).await;
+    };
+    future::or(read, late).await;
 }
 
 /// Reads the body and runs the handler on the blocking pool.
