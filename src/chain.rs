@@ -277,6 +277,8 @@ pub struct ChainConfig {
     pub db: Database,
     /// Where to start.
     pub start: Start,
+    /// Who we are on the network, from the network's key: says which columns we keep. Without it we keep none.
+    pub node_id: Option<[u8; 32]>,
     /// Tests give one that they move by hand; otherwise it is made from the state's genesis time.
     pub clock: Option<Clock>,
     /// Where what we want of the network goes.

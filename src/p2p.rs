@@ -31,11 +31,11 @@ pub mod wire;
 pub use address::{PeerAddress, parse as parse_peer_address};
 pub use config::{DEFAULT_CUSTODY_GROUP_COUNT, DEFAULT_MAX_PEERS, Forks, P2pConfig, P2pError};
 pub use events::{
-    Blocks, GossipBlock, GossipColumn, GossipSmall, InboundRequest, P2pEvents, PeerEvent, PublishError, RequestKind,
-    Verdict,
+    Blocks, Custody, GossipBlock, GossipColumn, GossipSmall, InboundRequest, P2pEvents, PeerEvent, PublishError,
+    RequestKind, Verdict,
 };
 pub use handle::{Identity, P2pHandle};
-pub use identity::Enr;
+pub use identity::{Enr, node_id};
 pub use libp2p::{Multiaddr, PeerId, gossipsub::MessageId};
 pub use messages::{Attnets, ENRForkID, GoodbyeReason, MetaData, Status, Syncnets};
 pub use peer::{Direction, PeerInfo, PeerState};

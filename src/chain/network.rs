@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use async_channel::Sender;
 
-use crate::types::{DataColumnSidecar, Epoch, ForkDigest, GossipMessage, Hash256, SignedBeaconBlock, Slot, Topic};
+use crate::types::{
+    ColumnIndex, DataColumnSidecar, Epoch, ForkDigest, GossipMessage, Hash256, SignedBeaconBlock, Slot, Topic,
+};
 
 /// A peer's name. The chain only compares, prints and hands it back.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +62,8 @@ pub enum Fault {
     InvalidBlock,
     /// A range of blocks that does not form a chain, or misses blocks.
     BadRange,
+    /// A column that is invalid, or not of the block that it was asked for.
+    InvalidColumn,
     /// A block that was not asked for.
     Unrelated,
     /// No answer in time.
@@ -105,6 +109,9 @@ pub enum RequestError {
 /// Blocks of an answer, one by one; it ends when the sender is dropped, or with an error.
 pub type AnswerSender = Sender<Result<Arc<SignedBeaconBlock>, RequestError>>;
 
+/// Columns of an answer, one by one; it ends when the sender is dropped, or with an error.
+pub type ColumnAnswerSender = Sender<Result<Arc<DataColumnSidecar>, RequestError>>;
+
 /// A message to gossip.
 #[derive(Clone, Debug)]
 pub enum Publication {
@@ -147,6 +154,40 @@ pub enum NetworkCommand {
         roots: Vec<Hash256>,
         /// Where to.
         answer: AnswerSender,
+    },
+    /// Ask for columns of the blocks in a range of slots.
+    ColumnsByRange {
+        /// Whom.
+        peer: Peer,
+        /// From this slot on.
+        start_slot: Slot,
+        /// So many slots.
+        count: u64,
+        /// Which columns.
+        columns: Vec<ColumnIndex>,
+        /// Where to. What comes was asked for, in its order and only once; whether it is valid is not known.
+        answer: ColumnAnswerSender,
+    },
+    /// Ask for columns of certain blocks.
+    ColumnsByRoot {
+        /// Whom.
+        peer: Peer,
+        /// Which columns of which blocks.
+        wanted: Vec<(Hash256, Vec<ColumnIndex>)>,
+        /// Where to. What comes was asked for, and only once; whether it is valid is not known.
+        answer: ColumnAnswerSender,
+    },
+    /// Begin or end to listen to a topic of a subnet.
+    Listen {
+        /// Which.
+        topic: Topic,
+        /// Whether to begin.
+        listens: bool,
+    },
+    /// How many custody groups we keep from now on; others are told. Fewer than before are not believed.
+    SetCustody {
+        /// Groups.
+        groups: u64,
     },
     /// Punish a peer.
     Report {
@@ -212,6 +253,8 @@ pub enum PeerEvent {
         peer: Peer,
         /// Where its chain stands.
         status: Status,
+        /// The columns that it keeps; none while that is not known.
+        custody: Arc<[ColumnIndex]>,
     },
     /// A peer is gone.
     Disconnected {
@@ -220,18 +263,18 @@ pub enum PeerEvent {
     },
 }
 
-/// A peer asks for blocks.
+/// A peer asks for blocks or columns.
 #[derive(Clone, Debug)]
 pub struct InboundRequest {
     /// Who.
     pub peer: Peer,
     /// For which.
     pub kind: RequestKind,
-    /// Block by block. Dropping it ends the answer; sending fails when the peer is gone.
+    /// Piece by piece. Dropping it ends the answer; sending fails when the peer is gone.
     pub reply: Sender<ResponseChunk>,
 }
 
-/// Which blocks.
+/// Which blocks, or columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestKind {
     /// Those of our chain with these slots, ascending.
@@ -246,19 +289,40 @@ pub enum RequestKind {
         /// The roots, which the peer may have repeated.
         roots: Vec<Hash256>,
     },
+    /// The block with this root and those before it, descending.
+    BlocksByHead {
+        /// The first.
+        root: Hash256,
+        /// So many at most.
+        count: u64,
+    },
+    /// Columns of our chain's blocks with these slots, by slot and column.
+    ColumnsByRange {
+        /// The first slot.
+        start_slot: Slot,
+        /// Slots from there on.
+        count: u64,
+        /// Which columns.
+        columns: Vec<ColumnIndex>,
+    },
+    /// Columns of these blocks, as far as we have them.
+    ColumnsByRoot {
+        /// Which columns of which blocks.
+        wanted: Vec<(Hash256, Vec<ColumnIndex>)>,
+    },
 }
 
-/// One piece of the answer to a request for blocks.
+/// One piece of the answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResponseChunk {
-    /// A block.
-    Block {
+    /// A block or a column.
+    Item {
         /// The fork that it is of.
         fork_digest: ForkDigest,
         /// Its SSZ.
         ssz: Vec<u8>,
     },
-    /// The end: we do not have the blocks.
+    /// The end: we do not have it.
     ResourceUnavailable(&'static str),
     /// The end: we failed.
     ServerError(&'static str),

@@ -159,7 +159,7 @@ impl SyncTask {
             PeerEvent::Disconnected { peer } => {
                 self.peers.remove(&peer);
             }
-            PeerEvent::Status { peer, status } => {
+            PeerEvent::Status { peer, status, .. } => {
                 if let Some(why) = self.irrelevance(&status).await {
                     tracing::debug!(%peer, why, "parting from a peer");
                     self.peers.remove(&peer);

@@ -45,6 +45,9 @@ async fn answer(shared: &Arc<Shared>, request: InboundRequest) {
             let mut seen = HashSet::new();
             Ok(roots.into_iter().filter(|root| seen.insert(*root)).take(limit).collect())
         }
+        RequestKind::BlocksByHead { .. } | RequestKind::ColumnsByRange { .. } | RequestKind::ColumnsByRoot { .. } => {
+            Err(ResponseChunk::ResourceUnavailable("this node does not serve that yet"))
+        }
     };
     let roots = match found {
         Ok(roots) => roots,
@@ -55,12 +58,12 @@ async fn answer(shared: &Arc<Shared>, request: InboundRequest) {
         let here = shared.clone();
         let chunk = match smol::unblock(move || verified_block(&here, root)).await {
             Ok(Some((slot, ssz))) => {
-                ResponseChunk::Block { fork_digest: shared.fork_digest(compute_epoch_at_slot(slot)), ssz }
+                ResponseChunk::Item { fork_digest: shared.fork_digest(compute_epoch_at_slot(slot)), ssz }
             }
             Ok(None) => continue,
             Err(error) => failed(&error),
         };
-        let is_end = !matches!(chunk, ResponseChunk::Block { .. });
+        let is_end = !matches!(chunk, ResponseChunk::Item { .. });
         if reply.send(chunk).await.is_err() || is_end {
             return;
         }

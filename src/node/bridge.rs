@@ -18,10 +18,11 @@ use crate::{
         network::{self as words, NetworkCommand, Peer, Publication, RequestError},
     },
     p2p::{self, MessageId, P2pEvents, P2pHandle, PeerId, RpcError},
+    types::{Config, columns_of_node},
 };
 
 /// What the network hears goes to the chain, until one of them ends.
-pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs) {
+pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs, config: Arc<Config>) {
     let blocks = async {
         while let Ok(block) = events.gossip_blocks.recv().await {
             let id = gossip_id(block.peer, &block.id);
@@ -46,9 +47,8 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs) {
     let peers = async {
         while let Ok(event) = events.peers.recv().await {
             let event = match event {
-                p2p::PeerEvent::Connected { peer, status } | p2p::PeerEvent::Status { peer, status } => {
-                    words::PeerEvent::Status { peer: name(peer), status: status_of_peer(status) }
-                }
+                p2p::PeerEvent::Connected { peer, status } => status_of(&config, peer, status, None),
+                p2p::PeerEvent::Status { peer, status, custody } => status_of(&config, peer, status, custody),
                 p2p::PeerEvent::Disconnected { peer } => words::PeerEvent::Disconnected { peer: name(peer) },
             };
             if chain.peers.send(event).await.is_err() {
@@ -73,6 +73,12 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs) {
         }
     };
     futures::join!(blocks, votes, operations, columns, peers, requests);
+}
+
+/// What is told of a peer, with the columns that it keeps. A peer that claims impossible ones keeps none.
+fn status_of(config: &Config, peer: PeerId, status: p2p::Status, custody: Option<p2p::Custody>) -> words::PeerEvent {
+    let columns = custody.and_then(|it| columns_of_node(config, it.node_id, it.groups)).unwrap_or_default();
+    words::PeerEvent::Status { peer: name(peer), status: status_of_peer(status), custody: columns.into() }
 }
 
 async fn carry_small(from: &Receiver<p2p::GossipSmall>, to: &Sender<words::GossipSmall>) {
@@ -118,9 +124,16 @@ fn tell(network: &P2pHandle, command: NetworkCommand) {
             let blocks = peer_id(&peer).map(|peer| network.blocks_by_root(peer, roots));
             smol::spawn(carry_blocks(blocks, answer)).detach();
         }
+        NetworkCommand::ColumnsByRange { answer, .. } | NetworkCommand::ColumnsByRoot { answer, .. } => {
+            // The queue is new and has room.
+            let _ = answer.try_send(Err(RequestError::Unavailable("columns are not asked for yet".into())));
+        }
+        NetworkCommand::Listen { topic, listens } => network.listen(topic, listens),
+        NetworkCommand::SetCustody { groups } => network.set_custody(groups),
         NetworkCommand::Report { peer, fault } => {
             let reason = match fault {
                 words::Fault::InvalidBlock => p2p::Reason::InvalidBlock,
+                words::Fault::InvalidColumn => p2p::Reason::InvalidColumn,
                 words::Fault::BadRange => p2p::Reason::BadRange,
                 words::Fault::Unrelated => p2p::Reason::ResponseUnrelated,
                 words::Fault::Timeout => p2p::Reason::Timeout,
@@ -166,7 +179,7 @@ async fn carry_chunks(chunks: Receiver<words::ResponseChunk>, reply: Sender<p2p:
     use p2p::ErrorCode::{ResourceUnavailable, ServerError};
     while let Ok(chunk) = chunks.recv().await {
         let chunk = match chunk {
-            words::ResponseChunk::Block { fork_digest, ssz } => p2p::ResponseChunk::Block { fork_digest, ssz },
+            words::ResponseChunk::Item { fork_digest, ssz } => p2p::ResponseChunk::Item { fork_digest, ssz },
             words::ResponseChunk::ResourceUnavailable(why) => {
                 p2p::ResponseChunk::Error(ResourceUnavailable, why.into())
             }

@@ -160,10 +160,12 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let (network_sender, network_commands) = async_channel::bounded(NETWORK_COMMANDS);
     let (execution, answers) = execution::queue(config.engine).unzip();
     let pools = Pools::default();
+    let node_id = Some(p2p::node_id(&network_key(&config))?);
     let chain_config = ChainConfig {
         config: config.network.config.clone(),
         db,
         start,
+        node_id,
         clock: None,
         network: network_sender,
         execution,
@@ -189,7 +191,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     if let Some(answers) = answers {
         watched("execution", answers.boxed());
     }
-    watched("network", bridge::network_to_chain(events, inputs.clone()).boxed());
+    watched("network", bridge::network_to_chain(events, inputs.clone(), config.network.config.clone()).boxed());
     watched("network commands", bridge::chain_to_network(network_commands, network.clone()).boxed());
     watched("API", async move { match api::serve(listener, context).await {} }.boxed());
     watched("slot", each_slot(handle.clone(), network.clone(), config.log_slots).boxed());
@@ -314,6 +316,11 @@ fn show_progress() -> impl FnMut(Progress) {
     }
 }
 
+/// The file of our key on the network.
+fn network_key(config: &NodeConfig) -> PathBuf {
+    config.datadir.join("network_key")
+}
+
 async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pHandle, p2p::P2pEvents), NodeError> {
     check_followed(chain.config(), chain.clock().epoch())?;
     let forks = forks_at(chain.config(), chain.genesis_validators_root(), chain.clock().epoch());
@@ -326,7 +333,7 @@ async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pH
         max_peers: config.target_peers,
         seen_ttl: slot * SEEN_SLOTS,
         status_interval: slot * STATUS_SLOTS,
-        ..P2pConfig::new(config.datadir.join("network_key"), forks, status)
+        ..P2pConfig::new(network_key(config), forks, status)
     };
     Ok(p2p::start(network).await?)
 }

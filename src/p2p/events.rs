@@ -128,18 +128,29 @@ pub enum PeerEvent {
         /// Where its chain stands.
         status: Status,
     },
-    /// A connected peer told again where it stands.
+    /// A connected peer told again where it stands, or what it keeps.
     Status {
         /// Who.
         peer: PeerId,
         /// Where its chain stands.
         status: Status,
+        /// Which columns it keeps; unknown until it told its metadata.
+        custody: Option<Custody>,
     },
     /// A peer that was `Connected` is gone.
     Disconnected {
         /// Who.
         peer: PeerId,
     },
+}
+
+/// What says which columns a peer keeps: see `types::columns_of_node`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Custody {
+    /// Its node id, big-endian.
+    pub node_id: [u8; 32],
+    /// Its custody groups, as it claims.
+    pub groups: u64,
 }
 
 /// A peer asks for blocks.

@@ -38,6 +38,7 @@ pub(super) enum Command {
     Listen { topic: Topic, listens: bool },
     SetStatus(Status),
     SetForks(Forks),
+    SetCustody(u64),
     Peers(Sender<Vec<PeerInfo>>),
     Shutdown(Sender<()>),
 }
@@ -129,6 +130,11 @@ impl P2pHandle {
     /// The clock entered another fork: topics, record and status change, and peers must be on it.
     pub fn set_forks(&self, forks: Forks) {
         self.tell(Command::SetForks(forks));
+    }
+
+    /// Sets how many custody groups we keep from now on: metadata and record tell others. The number never falls.
+    pub fn set_custody(&self, groups: u64) {
+        self.tell(Command::SetCustody(groups));
     }
 
     /// All connected peers.

@@ -9,10 +9,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use enr::k256::ecdsa::SigningKey;
+use enr::k256::ecdsa::{SigningKey, VerifyingKey};
 use libp2p::{
     PeerId,
     identity::{Keypair, PublicKey, secp256k1},
+    multihash::Multihash,
 };
 use ssz::Encode as _;
 use tracing::warn;
@@ -96,6 +97,22 @@ pub fn peer_id_of(record: &Enr) -> Option<PeerId> {
     Some(PublicKey::from(key).to_peer_id())
 }
 
+/// Our node id, from the key in this file, which is made when it does not exist.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/das-core.md#get_custody_groups>
+pub fn node_id(key_file: &Path) -> Result<[u8; 32], P2pError> {
+    let key = NodeKey::load_or_create(key_file)?;
+    Ok(enr::NodeId::from(*key.record.verifying_key()).raw())
+}
+
+/// The node id of a peer; none if its key cannot be had from its name, or is not of secp256k1.
+pub fn node_id_of(peer: &PeerId) -> Option<[u8; 32]> {
+    let name: &Multihash<64> = peer.as_ref();
+    // Only the identity hash, 0, is the key itself.
+    let key = (name.code() == 0).then(|| PublicKey::try_decode_protobuf(name.digest()))?.ok()?;
+    let key = key.try_into_secp256k1().ok()?.to_bytes();
+    Some(enr::NodeId::from(VerifyingKey::from_sec1_bytes(&key).ok()?).raw())
+}
+
 fn parse(text: &str) -> Option<[u8; 32]> {
     hex::decode(text.trim().trim_start_matches("0x")).ok()?.try_into().ok()
 }
@@ -149,6 +166,9 @@ mod tests {
         let record: Enr = key.record(&sockets, &forks(), &metadata).unwrap().to_base64().parse().unwrap();
         assert!(record.verify());
         assert_eq!(peer_id_of(&record), Some(key.peer_id()));
+        assert_eq!(node_id_of(&key.peer_id()), Some(record.node_id().raw()));
+        assert_eq!(node_id(&dir.path().join("key")).unwrap(), record.node_id().raw());
+        assert_eq!(node_id_of(&PeerId::random()), None);
         assert_eq!(record.tcp4_socket(), Some("127.0.0.1:9000".parse().unwrap()));
         assert_eq!(record.tcp6_socket(), Some("[::1]:9001".parse().unwrap()));
         let eth2 = record.get_raw_rlp("eth2").unwrap();

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Instant};
 use libp2p::{Multiaddr, PeerId};
 
 use super::{
-    identity::Enr,
+    events::Custody,
+    identity::{Enr, node_id_of},
     messages::{MetaData, Status},
     pace::Pace,
     protocol::Method,
@@ -101,6 +102,12 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    /// What the peer, which has this name, says to keep; none while it is not known.
+    pub fn custody(&self, peer: &PeerId) -> Option<Custody> {
+        let groups = self.metadata.as_ref()?.custody_group_count;
+        Some(Custody { node_id: node_id_of(peer)?, groups })
+    }
+
     /// A copy for others.
     pub fn info(&self, peer: PeerId, now: Instant) -> PeerInfo {
         PeerInfo {

@@ -39,6 +39,8 @@ pub enum Reason {
     Failure,
     /// A block that is invalid.
     InvalidBlock,
+    /// A column that is invalid.
+    InvalidColumn,
     /// A range of blocks that does not form a chain, or misses blocks.
     BadRange,
 }
@@ -57,6 +59,7 @@ impl Reason {
             Reason::Timeout => "timeout",
             Reason::Failure => "failure",
             Reason::InvalidBlock => "invalid_block",
+            Reason::InvalidColumn => "invalid_column",
             Reason::BadRange => "bad_range",
         }
     }
@@ -71,7 +74,7 @@ impl Reason {
             | Reason::RequestMalformed
             | Reason::ResponseMalformed
             | Reason::ResponseUnrelated => -20.0,
-            Reason::InvalidBlock => -25.0,
+            Reason::InvalidBlock | Reason::InvalidColumn => -25.0,
             Reason::GossipScore => BAN_BELOW,
         }
     }

@@ -40,7 +40,7 @@ pub enum ErrorCode {
 #[derive(Clone, Debug)]
 pub enum ResponseChunk {
     /// A `SignedBeaconBlock`.
-    Block {
+    Item {
         /// The fork that it is of.
         fork_digest: ForkDigest,
         /// Its SSZ.
@@ -136,7 +136,7 @@ async fn write_blocks<S: AsyncWrite + Unpin>(
     for _ in 0..blocks {
         let (code, text) = match next(&from).await {
             None => return Ok(None),
-            Some(ResponseChunk::Block { fork_digest, ssz }) => {
+            Some(ResponseChunk::Item { fork_digest, ssz }) => {
                 let now = Instant::now();
                 let wait = paces.iter().map(|pace| pace.take(ssz.len(), now)).max().unwrap_or_default();
                 if !wait.is_zero() {

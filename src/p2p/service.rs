@@ -203,6 +203,7 @@ impl Service {
             Command::Listen { topic, listens } => self.listen(topic, listens),
             Command::SetStatus(status) => self.status = Status { fork_digest: self.forks.current, ..status },
             Command::SetForks(forks) => self.set_forks(forks),
+            Command::SetCustody(groups) => self.set_custody(groups),
             Command::Peers(reply) => {
                 let now = Instant::now();
                 let _ = reply.try_send(self.peers.iter().map(|(id, peer)| peer.info(*id, now)).collect());

@@ -77,6 +77,16 @@ async fn next<T>(queue: &Receiver<T>) -> T {
     in_time(async { queue.recv().await.expect("the queue is open") }).await
 }
 
+/// The next peer that comes or goes, or a panic.
+async fn come_or_gone(node: &Node) -> PeerEvent {
+    loop {
+        let event = next(&node.events.peers).await;
+        if !matches!(event, PeerEvent::Status { .. }) {
+            return event;
+        }
+    }
+}
+
 /// The result, or a panic after a long time.
 async fn in_time<T>(work: impl Future<Output = T>) -> T {
     let late = async {
@@ -134,5 +144,5 @@ async fn collect(blocks: Blocks) -> Vec<Result<Arc<SignedBeaconBlock>, RpcError>
 }
 
 fn chunk(block: &SignedBeaconBlock) -> ResponseChunk {
-    ResponseChunk::Block { fork_digest: ForkDigest::from(FORK), ssz: block.as_ssz_bytes() }
+    ResponseChunk::Item { fork_digest: ForkDigest::from(FORK), ssz: block.as_ssz_bytes() }
 }

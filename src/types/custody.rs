@@ -34,6 +34,18 @@ pub fn compute_columns_for_custody_group(config: &Config, custody_group: u64) ->
     (custody_group < all).then(|| (0..columns_per_group).map(|i| all * i + custody_group).collect())
 }
 
+/// The columns of a node, ascending, by its id (big-endian, as records write it) and how many groups it keeps; `None` if
+/// there are not so many groups.
+pub fn columns_of_node(config: &Config, node_id: [u8; 32], custody_group_count: u64) -> Option<Vec<ColumnIndex>> {
+    let groups = get_custody_groups(config, U256::from_be_bytes(node_id), custody_group_count)?;
+    let mut columns = Vec::new();
+    for group in groups {
+        columns.extend(compute_columns_for_custody_group(config, group)?);
+    }
+    columns.sort_unstable();
+    Some(columns)
+}
+
 /// The subnet of a column.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#new-compute_subnet_for_data_column_sidecar>
 pub fn compute_subnet_for_data_column_sidecar(config: &Config, column_index: ColumnIndex) -> u64 {

@@ -80,6 +80,7 @@ impl Node {
             config,
             db,
             start: Start::Checkpoint { state: Box::new(state), block: Box::new(block) },
+            node_id: None,
             clock: Some(clock.clone()),
             network: network_in,
             execution: None,

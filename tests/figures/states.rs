@@ -169,8 +169,17 @@ fn start(folder: &Path, start: Start, clock: Clock, root: Hash256) -> Done<Chain
     let (network, _) = async_channel::bounded(1);
     let capacities = Capacities::default();
     let (config, clock) = (config(), Some(clock));
-    let chain =
-        chain::start(ChainConfig { config, db, start, clock, network, execution: None, pools: None, capacities })?;
+    let chain = chain::start(ChainConfig {
+        config,
+        db,
+        start,
+        node_id: None,
+        clock,
+        network,
+        execution: None,
+        pools: None,
+        capacities,
+    })?;
     say("chain started", before);
     Ok(chain)
 }

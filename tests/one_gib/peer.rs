@@ -135,7 +135,7 @@ async fn answer(blocks: Arc<Blocks>, request: InboundRequest) {
     for root in roots {
         let file = block_file(&blocks.folder, &root);
         let chunk = match smol::unblock(move || std::fs::read(file)).await {
-            Ok(ssz) => ResponseChunk::Block { fork_digest: blocks.digest, ssz },
+            Ok(ssz) => ResponseChunk::Item { fork_digest: blocks.digest, ssz },
             Err(_) => ResponseChunk::Error(ErrorCode::ResourceUnavailable, "no such block".into()),
         };
         if request.reply.send(chunk).await.is_err() {

@@ -122,6 +122,7 @@ pub fn setup(
         config: Arc::new(config()),
         db: open_db(path),
         start,
+        node_id: None,
         clock: Some(clock),
         network,
         execution: None,
@@ -175,7 +176,7 @@ impl Rig {
     pub fn connect_with(&self, name: &str, manners: Manners, change: impl Fn(Status) -> Status) {
         self.peers.lock().unwrap().insert(peer(name), manners);
         let status = Status { earliest_available_slot: 0, ..change(self.handle.status()) };
-        self.inputs.peers.send_blocking(PeerEvent::Status { peer: peer(name), status }).unwrap();
+        self.inputs.peers.send_blocking(PeerEvent::Status { peer: peer(name), status, custody: [].into() }).unwrap();
     }
 
     /// A peer gossips a block; the id is its slot.

@@ -112,7 +112,7 @@ fn ask(rig: &Rig, kind: RequestKind) -> (Vec<Slot>, Option<ResponseChunk>) {
     let mut slots = Vec::new();
     soon("an answer", async {
         while let Ok(chunk) = answer.recv().await {
-            let ResponseChunk::Block { fork_digest, ssz } = chunk else { return (slots, Some(chunk)) };
+            let ResponseChunk::Item { fork_digest, ssz } = chunk else { return (slots, Some(chunk)) };
             assert_eq!(fork_digest, digest);
             let block = SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &ssz).unwrap();
             assert_eq!(block, *super::recording::block(block.message.slot));

@@ -133,7 +133,16 @@ impl Service {
             self.call(id, Call::MetaData);
             self.tell_of_peer(PeerEvent::Connected { peer: id, status });
         } else {
-            self.tell_of_peer(PeerEvent::Status { peer: id, status });
+            self.tell_status(id);
+        }
+    }
+
+    /// Tells the chain what is known of a peer of our fork.
+    pub(super) fn tell_status(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id).filter(|peer| peer.state == PeerState::Connected) else { return };
+        if let Some(status) = peer.status {
+            let custody = peer.custody(&id);
+            self.tell_of_peer(PeerEvent::Status { peer: id, status, custody });
         }
     }
 

@@ -150,7 +150,13 @@ impl Service {
         match result {
             Ok(Reply::Status(status)) => self.on_status(id, status),
             Ok(Reply::Pong(seq)) => self.on_sequence_number(id, seq),
-            Ok(Reply::MetaData(metadata)) => peer.metadata = Some(*metadata),
+            Ok(Reply::MetaData(metadata)) => {
+                let groups = metadata.custody_group_count;
+                let old = peer.metadata.replace(*metadata).map(|old| old.custody_group_count);
+                if old != Some(groups) {
+                    self.tell_status(id);
+                }
+            }
             Ok(Reply::Nothing) => {}
             Err(error) => {
                 tracing::debug!(peer = %id, method = method.label(), %error, "request failed");

@@ -186,7 +186,23 @@ impl Service {
                 tracing::error!("{e}");
             }
         }
+        self.renew_record();
+    }
+
+    /// Tells others that we keep more groups of columns from now on; fewer are not believed.
+    /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/das-core.md#custody-group-count>
+    pub(super) fn set_custody(&mut self, groups: u64) {
+        if groups > self.metadata.custody_group_count {
+            self.metadata.custody_group_count = groups;
+            self.metadata.seq_number += 1;
+            self.renew_record();
+        }
+    }
+
+    /// Makes our record and metadata for others anew.
+    fn renew_record(&mut self) {
         let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        identity.metadata = self.metadata.clone();
         match self.key.record(&reachable(&self.config, &identity.listen_addrs), &self.forks, &self.metadata) {
             Ok(enr) => identity.enr = enr,
             Err(e) => tracing::error!("{e}"),

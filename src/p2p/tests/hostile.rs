@@ -51,7 +51,7 @@ fn who_gossips_bombs_is_banned() {
         };
         let (said, _) = future::or(stranger.asked(Protocol::GoodbyeV1), more).await;
         assert_eq!(said, codec::encode_payload(&251u64.to_le_bytes()));
-        assert!(matches!(next(&node.events.peers).await, PeerEvent::Disconnected { .. }));
+        assert!(matches!(come_or_gone(&node).await, PeerEvent::Disconnected { .. }));
         assert!(node.events.gossip_blocks.is_empty());
     });
 }
@@ -245,7 +245,7 @@ fn a_banned_peer_is_not_let_in_again() {
         assert_eq!(said, codec::encode_payload(&251u64.to_le_bytes()));
         drop(stream);
         stranger.is_disconnected().await;
-        assert!(matches!(next(&node.events.peers).await, PeerEvent::Disconnected { .. }));
+        assert!(matches!(come_or_gone(&node).await, PeerEvent::Disconnected { .. }));
         stranger.dial(&node).await;
         stranger.is_disconnected().await;
         assert!(node.handle.peers().await.is_empty());
@@ -274,7 +274,7 @@ fn an_older_peer_is_spoken_to_in_its_versions() {
         let status = Status { fork_digest: ForkDigest::from(FORK), ..status() };
         let answer = [vec![0], codec::encode_payload(&status.to_v1_bytes())].concat();
         stranger.answer(Protocol::StatusV1, &answer).await;
-        let PeerEvent::Connected { status: got, .. } = next(&node.events.peers).await else { panic!() };
+        let PeerEvent::Connected { status: got, .. } = come_or_gone(&node).await else { panic!() };
         assert_eq!(got, Status { earliest_available_slot: 0, ..status });
         let metadata = MetaData { seq_number: 9, ..MetaData::default() };
         let answer = [vec![0], codec::encode_payload(&metadata.to_v2_bytes())].concat();

@@ -59,7 +59,7 @@ impl Stranger {
         stranger.dial(node).await;
         stranger.is_connected().await;
         stranger.tell_status(node, FORK).await;
-        assert!(matches!(next(&node.events.peers).await, PeerEvent::Connected { .. }));
+        assert!(matches!(come_or_gone(&node).await, PeerEvent::Connected { .. }));
         stranger
     }
 

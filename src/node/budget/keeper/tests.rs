@@ -31,6 +31,7 @@ impl Node {
             config,
             db: Database::open(dir.path(), &db).unwrap().0,
             start: Start::Checkpoint { state: Box::new(state), block: Box::new(block) },
+            node_id: None,
             clock: Some(clock.clone()),
             network,
             execution: None,
