@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `index/` | sled: where each block is, the canonical chain, small values; its lock guards the whole directory |
 //! | `blocks/<range>-<part>.seg` | blocks of [`SLOTS_PER_SEGMENT`] slots, appended as they come, deleted as a whole |
+//! | `columns/<range>-<part>.seg` | data columns, in the same way |
 //! | `states/<slot>-<root>.ssz_snappy` | a state each |
 //! | `differences/<range>-<part>.seg` | states as differences against one of `states/`, in pieces, deleted as a whole |
 //! | `fork_choice` | the latest snapshot of the fork-choice store |
@@ -12,6 +13,7 @@
 //! Bulk data is synced before the index names it, so the index never names what is not there; what a crash left out of the
 //! index is found when the directory is opened. All calls block: from a task, use `smol::unblock`.
 
+mod columns;
 mod difference;
 mod error;
 mod files;
@@ -59,6 +61,7 @@ pub use state::StateReader;
 
 const INDEX_DIR: &str = "index";
 const BLOCKS_DIR: &str = "blocks";
+const COLUMNS_DIR: &str = "columns";
 const STATES_DIR: &str = "states";
 const DIFFERENCES_DIR: &str = "differences";
 const SNAPSHOT_FILE: &str = "fork_choice";
@@ -86,10 +89,13 @@ struct Inner {
     reserve: u64,
     index: Index,
     blocks: Segments,
+    columns: Segments,
     states: StateFiles,
     differences: Segments,
     /// Held by who changes blocks and their index entries.
     write: Mutex<()>,
+    /// Held by who changes columns and their index entries: blocks need not wait for it.
+    write_columns: Mutex<()>,
     /// Whether a change of the index failed.
     index_failed: AtomicBool,
     /// Held by who writes a state, a difference or a snapshot: one at a time, and blocks need not wait for it.
@@ -121,6 +127,8 @@ impl Inner {
 pub struct DiskUsage {
     /// Segment files of blocks.
     pub blocks: u64,
+    /// Segment files of data columns.
+    pub columns: u64,
     /// State files.
     pub states: u64,
     /// Segment files of states' differences.
@@ -132,7 +140,7 @@ pub struct DiskUsage {
 impl DiskUsage {
     /// All of it, but for the fork-choice snapshot.
     pub fn total(&self) -> u64 {
-        self.blocks + self.states + self.differences + self.index
+        self.blocks + self.columns + self.states + self.differences + self.index
     }
 }
 
@@ -314,12 +322,14 @@ impl Database {
     pub fn disk_usage(&self) -> Result<DiskUsage, DbError> {
         let usage = DiskUsage {
             blocks: self.inner.blocks.list().iter().map(|(_, len)| len).sum(),
+            columns: self.inner.columns.list().iter().map(|(_, len)| len).sum(),
             states: self.inner.states.size()?,
             differences: self.inner.differences.list().iter().map(|(_, len)| len).sum(),
             index: self.inner.index.size_on_disk()?,
         };
         let parts = [
             ("blocks", usage.blocks),
+            ("columns", usage.columns),
             ("states", usage.states),
             ("differences", usage.differences),
             ("index", usage.index),
@@ -348,7 +358,7 @@ impl Database {
     /// Makes everything durable, so that the next opening has nothing to repair, and lets go of this handle. The lock goes
     /// with the last clone.
     pub fn close(self) -> Result<(), DbError> {
-        let _writers_are_done = (self.inner.write(), self.inner.write_state());
+        let _writers_are_done = (self.inner.write(), self.inner.write_columns(), self.inner.write_state());
         self.inner.index.flush()
     }
 }

@@ -72,7 +72,12 @@ fn difference(n: u64) -> (Difference, Vec<u8>) {
     (described, sample::noise(n, 600_000))
 }
 
-/// Stores groups of blocks, a state, a difference and a snapshot, over and over, and says what is durable.
+/// Columns of block `n`, stored in two groups.
+fn columns(n: u64) -> Vec<(Hash256, Arc<types::DataColumnSidecar>)> {
+    (0..4).map(|index| (root(n), Arc::new(sample::column(n * 16, n, index * 31, 3)))).collect()
+}
+
+/// Stores groups of blocks with columns, a state, a difference and a snapshot, over and over, and says what is durable.
 fn write_until_killed(dir: String) {
     let first: u64 = env::var(FIRST).expect("told").parse().expect("a number");
     let (db, _) = Database::open(Path::new(&dir), &config()).expect("opens");
@@ -80,6 +85,10 @@ fn write_until_killed(dir: String) {
         let blocks: Vec<_> = (n..n + 3).map(|n| (root(n), block(n))).collect();
         db.put_blocks(&blocks.iter().map(|(r, b)| (*r, b)).collect::<Vec<_>>()).expect("stored");
         (n..n + 3).for_each(|n| say(&format!("durable block {n}")));
+        for group in columns(n).chunks(2) {
+            db.put_columns(group).expect("stored");
+        }
+        say(&format!("durable columns {n}"));
         if n % 4 == 0 {
             db.put_state(root(n), n, |out| out.write_all(&state(n))).expect("stored");
             say(&format!("durable state {n}"));
@@ -98,6 +107,7 @@ struct Said {
     blocks: Vec<u64>,
     states: Vec<u64>,
     differences: Vec<u64>,
+    columns: Vec<u64>,
     snapshot: Option<u64>,
 }
 
@@ -111,6 +121,7 @@ impl Said {
             "block" => self.blocks.push(n),
             "state" => self.states.push(n),
             "difference" => self.differences.push(n),
+            "columns" => self.columns.push(n),
             _ => self.snapshot = Some(n),
         }
     }
@@ -118,6 +129,13 @@ impl Said {
     fn check(&mut self, db: &Database) {
         for n in &self.blocks {
             assert_eq!(db.block(root(*n)).expect("whole"), Some(block(*n)), "block {n}");
+        }
+        for n in &self.columns {
+            assert_eq!(db.columns_of(root(*n)).expect("read"), [0, 31, 62, 93], "columns {n}");
+            for (root, sidecar) in columns(*n) {
+                let found = db.column(root, sidecar.index).expect("whole").expect("there");
+                assert_eq!(found, *sidecar, "column {} of {n}", sidecar.index);
+            }
         }
         for n in &self.states {
             let mut bytes = Vec::new();
@@ -175,12 +193,17 @@ fn what_was_durable_survives_kill_9() {
         let whole = rest.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         String::from_utf8_lossy(&rest[..whole]).lines().for_each(|line| said.note(line));
         let (db, report) = Database::open(dir.path(), &config()).expect("opens after a kill");
-        assert_eq!((report.lost_blocks, report.lost_differences, report.damaged.len()), (0, 0, 0), "{report:?}");
+        assert_eq!(
+            (report.lost_blocks, report.lost_columns, report.lost_differences, report.damaged.len()),
+            (0, 0, 0, 0),
+            "{report:?}"
+        );
         said.check(&db);
         db.close().expect("closed");
     }
     assert!(
-        said.blocks.len() >= ROUNDS && !said.states.is_empty() && !said.differences.is_empty(),
+        said.blocks.len() >= ROUNDS
+            && ![&said.states, &said.differences, &said.columns].into_iter().any(|said| said.is_empty()),
         "the writers wrote something"
     );
 }

@@ -1,5 +1,7 @@
 //! The index: small keys and values in sled. Bulk data never goes here (docs/decisions/0003-storage.md says why).
 
+mod columns;
+
 use std::{
     io,
     ops::Range,
@@ -43,6 +45,12 @@ pub(super) struct Index {
     differences: Tree,
     /// Segment file to the length up to which the index knows it. Written after what it vouches for is durable.
     marks: Tree,
+    /// Block root to [`super::schema::ColumnsEntry`].
+    columns: Tree,
+    /// Slot and block root of each entry of `columns` to nothing.
+    column_slots: Tree,
+    /// As `marks`, for the files of columns.
+    column_marks: Tree,
     /// Name to value.
     meta: Tree,
 }
@@ -77,6 +85,9 @@ impl Index {
             states: db.open_tree("states")?,
             differences: db.open_tree("differences")?,
             marks: db.open_tree("marks")?,
+            columns: db.open_tree("columns")?,
+            column_slots: db.open_tree("column_slots")?,
+            column_marks: db.open_tree("column_marks")?,
             meta: db.open_tree("meta")?,
             db,
         };

@@ -5,7 +5,7 @@ use std::{fs, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use tracing::{info, warn};
 
 use super::{
-    BLOCKS_DIR, DIFFERENCES_DIR, Database, INDEX_DIR, Inner, META_NETWORK, META_SCHEMA, STATES_DIR,
+    BLOCKS_DIR, COLUMNS_DIR, DIFFERENCES_DIR, Database, INDEX_DIR, Inner, META_NETWORK, META_SCHEMA, STATES_DIR,
     error::{Context, DbError},
     files,
     index::Index,
@@ -71,6 +71,10 @@ pub struct OpenReport {
     pub reindexed_states: u64,
     /// Differences of states that the index named and the files do not have.
     pub lost_differences: u64,
+    /// Data columns that a crash had left out of the index, and that are in it again.
+    pub reindexed_columns: u64,
+    /// Data columns that the index named and the files do not have (any more).
+    pub lost_columns: u64,
 }
 
 impl Database {
@@ -89,7 +93,9 @@ impl Database {
             blocks: Segments::open(&path.join(BLOCKS_DIR), Kind::Block)?,
             states: StateFiles::open(&path.join(STATES_DIR))?,
             differences: Segments::open(&path.join(DIFFERENCES_DIR), Kind::Difference)?,
+            columns: Segments::open(&path.join(COLUMNS_DIR), Kind::Column)?,
             write: Default::default(),
+            write_columns: Default::default(),
             index_failed: Default::default(),
             write_state: Default::default(),
         };
@@ -98,6 +104,7 @@ impl Database {
             inner.check_segment(id, len, &mut report)?;
         }
         inner.forget_missing_segments(&mut report)?;
+        inner.check_columns(&mut report)?;
         inner.find_states(&mut report)?;
         report.lost_differences = inner.check_differences()?;
         inner.index.flush()?;
@@ -233,6 +240,8 @@ impl OpenReport {
             && self.lost_blocks == 0
             && self.reindexed_states == 0
             && self.lost_differences == 0
+            && self.reindexed_columns == 0
+            && self.lost_columns == 0
     }
 
     fn log(&self) {
@@ -240,7 +249,7 @@ impl OpenReport {
             warn!("cut {} unfinished bytes off the end of {}", torn.bytes, torn.file.display());
         }
         for error in &self.damaged {
-            warn!("{error}; the block will be fetched again if it is needed");
+            warn!("{error}; it will be fetched again if it is needed");
         }
         if self.lost_blocks > 0 {
             warn!("{} blocks are no longer in their files; they will be fetched again if needed", self.lost_blocks);
@@ -248,10 +257,13 @@ impl OpenReport {
         if self.lost_differences > 0 {
             warn!("{} stored states are no longer in their files; more blocks are replayed", self.lost_differences);
         }
-        if self.reindexed_blocks + self.reindexed_states > 0 {
+        if self.lost_columns > 0 {
+            warn!("{} data columns are no longer in their files", self.lost_columns);
+        }
+        if self.reindexed_blocks + self.reindexed_states + self.reindexed_columns > 0 {
             info!(
-                "found {} blocks and {} states again that were not in the index",
-                self.reindexed_blocks, self.reindexed_states
+                "found {} blocks, {} states and {} data columns again that were not in the index",
+                self.reindexed_blocks, self.reindexed_states, self.reindexed_columns
             );
         }
     }

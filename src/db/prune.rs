@@ -20,6 +20,8 @@ pub struct PruneReport {
     pub bytes: u64,
     /// States.
     pub states: u64,
+    /// Data columns.
+    pub columns: u64,
 }
 
 impl Database {

@@ -34,11 +34,13 @@ pub(super) enum Kind {
     Block = 1,
     /// A piece of a state's difference.
     Difference = 2,
+    /// A `DataColumnSidecar` in SSZ.
+    Column = 3,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Block, Kind::Difference].into_iter().find(|kind| *kind as u8 == byte)
+        [Kind::Block, Kind::Difference, Kind::Column].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

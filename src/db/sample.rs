@@ -1,7 +1,8 @@
 //! Blocks for tests, also for `tests/db_kill.rs`.
 
 use crate::types::{
-    BeaconBlock, BeaconBlockBody, ExecutionPayload, ForkName, G2_POINT_AT_INFINITY, Hash256, SignedBeaconBlock,
+    BeaconBlock, BeaconBlockBody, BeaconBlockHeader, DataColumnSidecar, ExecutionPayload, ForkName,
+    G2_POINT_AT_INFINITY, Hash256, SignedBeaconBlock, SignedBeaconBlockHeader,
 };
 
 /// A block of `slot` whose content follows from `seed`, with a transaction of `size` bytes that does not compress.
@@ -14,6 +15,21 @@ pub fn block(slot: u64, seed: u64, size: usize) -> SignedBeaconBlock {
         body: body(noise(slot ^ (seed << 32), size)),
     };
     SignedBeaconBlock { message, signature: G2_POINT_AT_INFINITY }
+}
+
+/// A column of a block of `slot` with this many blobs, whose cells follow from `seed` and do not compress.
+pub fn column(slot: u64, seed: u64, index: u64, blobs: usize) -> DataColumnSidecar {
+    let cell =
+        |blob: usize| noise(seed ^ (index << 32) ^ ((blob as u64) << 48), 2048).try_into().expect("a cell's size");
+    let message = BeaconBlockHeader { slot, proposer_index: seed, ..BeaconBlockHeader::default() };
+    DataColumnSidecar {
+        index,
+        column: (0..blobs).map(cell).collect::<Vec<_>>().try_into().expect("not too many"),
+        kzg_commitments: vec![Default::default(); blobs].try_into().expect("not too many"),
+        kzg_proofs: vec![Default::default(); blobs].try_into().expect("not too many"),
+        signed_block_header: SignedBeaconBlockHeader { message, signature: G2_POINT_AT_INFINITY },
+        kzg_commitments_inclusion_proof: vec![Hash256::ZERO; 4].try_into().expect("the tree's depth"),
+    }
 }
 
 fn body(transaction: Vec<u8>) -> BeaconBlockBody {

@@ -1,10 +1,10 @@
 //! Keys and values of the index. Keys are big-endian, so that sled keeps them in the order of their numbers.
 
 use super::difference::Difference;
-use crate::types::{Hash256, Slot, preset::PRESET_BASE};
+use crate::types::{ColumnIndex, Hash256, Slot, preset::PRESET_BASE};
 
-/// Version of the layout on disk. A directory with another one is refused. Differences of states came later and need no
-/// other version: a directory without them is one that has none, and who does not know them replays from a whole state.
+/// Version of the layout on disk. A directory with another one is refused. Differences of states and columns came later
+/// and need no other version: a directory without them is one that has none, and who does not know them does without.
 pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// Slots in one range, the unit in which old blocks are deleted. On mainnet a block takes some 60 to 100 KB, so a range is
@@ -125,6 +125,70 @@ impl DifferenceEntry {
         let pieces = value[72..].chunks(24).map(place).collect::<Option<_>>()?;
         Some(DifferenceEntry { difference: Difference { root, slot, anchor, state_root }, pieces })
     }
+}
+
+/// Where one column of a block is: in the files of its block's range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ColumnPlace {
+    pub column: u8,
+    pub part: u32,
+    pub offset: u64,
+    pub stored_len: u32,
+}
+
+impl ColumnPlace {
+    const LEN: usize = 17;
+
+    /// With the slot of its block.
+    pub(super) fn location(&self, slot: Slot) -> Location {
+        let segment = SegmentId { range: range_of(slot), part: self.part };
+        Location { segment, offset: self.offset, stored_len: self.stored_len }
+    }
+}
+
+/// What the index knows of a block's columns. One value for all of them: 144 bytes for 8, 2 KiB for 128.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ColumnsEntry {
+    pub slot: Slot,
+    /// In the order in which they came.
+    pub places: Vec<ColumnPlace>,
+}
+
+impl ColumnsEntry {
+    pub(super) fn place(&self, column: u8) -> Option<ColumnPlace> {
+        self.places.iter().find(|place| place.column == column).copied()
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut value = Vec::with_capacity(8 + self.places.len() * ColumnPlace::LEN);
+        value.extend_from_slice(&self.slot.to_be_bytes());
+        for place in &self.places {
+            value.push(place.column);
+            value.extend_from_slice(&place.part.to_be_bytes());
+            value.extend_from_slice(&place.offset.to_be_bytes());
+            value.extend_from_slice(&place.stored_len.to_be_bytes());
+        }
+        value
+    }
+
+    pub(super) fn decode(value: &[u8]) -> Option<ColumnsEntry> {
+        let slot = u64_at(value, 0)?;
+        let place = |place: &[u8]| {
+            Some(ColumnPlace {
+                column: *place.first()?,
+                part: u32_at(place, 1)?,
+                offset: u64_at(place, 5)?,
+                stored_len: u32_at(place, 13)?,
+            })
+        };
+        let places = value[8..].chunks(ColumnPlace::LEN).map(place).collect::<Option<_>>()?;
+        Some(ColumnsEntry { slot, places })
+    }
+}
+
+/// Index of a `DataColumnSidecar` in SSZ, without decoding it: its first field.
+pub(super) fn peek_column(ssz: &[u8]) -> Option<ColumnIndex> {
+    Some(u64::from_le_bytes(ssz.get(..8)?.try_into().ok()?))
 }
 
 /// Key of the tree that lists blocks by slot.

@@ -1,6 +1,7 @@
 //! What the database promises: nothing stored is lost, nothing damaged is believed, nothing half-written is seen.
 
 mod blocks;
+mod columns;
 mod damage;
 mod differences;
 mod model;
