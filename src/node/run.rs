@@ -226,7 +226,8 @@ impl RunningNode {
             warn!("the stop took too long: what was not written is fetched again at the next start");
         };
         smol::future::or(orderly, late).await;
-        // All at once: a task that saw another one end would call it a failure.
+        // A task that sees another one end would call that a failure.
+        self.gave_up.close();
         futures::future::join_all(self.tasks.into_iter().map(smol::Task::cancel)).await;
         drop(self.inputs);
     }

@@ -64,6 +64,10 @@ pub async fn supervise(task: Task, gave_up: Sender<GaveUp>) {
             Ok(Err(reason)) => reason,
             Err(panic) => format!("panicked: {}", panic_text(panic.as_ref())),
         };
+        if gave_up.is_closed() {
+            // The node is stopping, and its tasks with it, in any order.
+            return;
+        }
         let now = Instant::now();
         failures.push_back(now);
         while failures.front().is_some_and(|failure| now - *failure > WINDOW) {
@@ -127,6 +131,15 @@ mod tests {
         smol::block_on(supervise(task, sender));
         assert_eq!(starts.load(Ordering::SeqCst), 3);
         assert!(receiver.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_stopping_node_starts_nothing_again() {
+        let (task, starts) = failing(2, true);
+        let (sender, receiver) = async_channel::bounded(1);
+        receiver.close();
+        smol::block_on(supervise(task, sender));
+        assert_eq!(starts.load(Ordering::SeqCst), 1);
     }
 
     #[test]
