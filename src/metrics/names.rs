@@ -83,9 +83,10 @@ pub const CACHES_SHRUNK: Metric =
 
 // The network.
 
-/// Connected peers, by who dialled.
+/// Connected peers, by who dialled and over what.
 pub const PEERS: Metric =
-    gauge("hornero_peers", "Connected peers, by who dialled (inbound: the peer).").by(&["direction"]);
+    gauge("hornero_peers", "Connected peers, by who dialled (inbound: the peer) and transport (tcp, quic).")
+        .by(&["direction", "transport"]);
 /// Verdicts on gossip, by topic.
 pub const GOSSIP_VERDICTS: Metric =
     counter("hornero_gossip_verdicts_total", "Gossip messages by topic and verdict (accept, ignore, reject).")
@@ -119,9 +120,11 @@ pub const DIALS: Metric =
 pub const PEERS_PUNISHED: Metric =
     counter("hornero_peers_punished_total", "Penalties given to peers, by reason.").by(&["reason"]);
 /// Bytes received from peers.
-pub const BYTES_IN: Metric = counter("hornero_network_received_bytes_total", "Bytes received from peers.");
+pub const BYTES_IN: Metric =
+    counter("hornero_network_received_bytes_total", "Bytes received from peers, by transport.").by(&["transport"]);
 /// Bytes sent to peers.
-pub const BYTES_OUT: Metric = counter("hornero_network_sent_bytes_total", "Bytes sent to peers.");
+pub const BYTES_OUT: Metric =
+    counter("hornero_network_sent_bytes_total", "Bytes sent to peers, by transport.").by(&["transport"]);
 
 // The database.
 

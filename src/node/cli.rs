@@ -60,12 +60,19 @@ pub struct NodeArguments {
     /// peers to connect to, ENR or multiaddr, separated by commas
     #[argh(option)]
     pub boot_nodes: Option<String>,
-    /// address to listen on for peers (default 0.0.0.0)
-    #[argh(option, default = "std::net::IpAddr::from([0, 0, 0, 0])")]
-    pub listen_address: std::net::IpAddr,
+    /// address to listen on for peers (default 0.0.0.0); may be given twice, once for IPv4 and once for IPv6; `::` alone listens
+    /// on both
+    #[argh(option)]
+    pub listen_address: Vec<std::net::IpAddr>,
     /// TCP port for peers (default 9000; 0 takes a free one)
     #[argh(option, default = "9000")]
     pub port: u16,
+    /// UDP port for peers by QUIC (default: the one after --port)
+    #[argh(option)]
+    pub quic_port: Option<u16>,
+    /// connect to peers by TCP only
+    #[argh(switch)]
+    pub disable_quic: bool,
     /// peers to be connected to (default 24)
     #[argh(option, default = "24")]
     pub target_peers: usize,

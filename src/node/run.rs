@@ -76,8 +76,10 @@ pub struct NodeConfig {
     pub ignore_weak_subjectivity: bool,
     /// Peers to stay connected to: ENR or multiaddr.
     pub boot_nodes: Vec<String>,
-    /// Where peers connect.
-    pub listen: SocketAddr,
+    /// Where peers connect by TCP.
+    pub listen: Vec<SocketAddr>,
+    /// Where peers connect by QUIC; without any, QUIC is off.
+    pub listen_quic: Vec<SocketAddr>,
     /// The address that others are told, if it is not the one we listen on.
     pub external_ip: Option<IpAddr>,
     /// Where the API answers.
@@ -328,7 +330,8 @@ async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pH
     let status = bridge::status_of_ours(chain.status());
     let slot = Duration::from_millis(chain.config().slot_duration_ms);
     let network = P2pConfig {
-        listen: vec![config.listen],
+        listen: config.listen.clone(),
+        listen_quic: config.listen_quic.clone(),
         external_ip: config.external_ip,
         boot_nodes: config.boot_nodes.clone(),
         max_peers: config.target_peers,
@@ -434,6 +437,12 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
         }
         _ => return Err("--checkpoint-state and --checkpoint-block belong together".into()),
     };
+    let families = listen_addresses(&arguments.listen_address);
+    let on_each = |port: u16| families.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+    // As others have it; port 0 takes free ones for both.
+    let next_port = if arguments.port == 0 { Some(0) } else { arguments.port.checked_add(1) };
+    let quic_port =
+        arguments.quic_port.or(next_port).ok_or("--port 65535 leaves no port for QUIC: give --quic-port")?;
     warn!("this version checks neither execution payloads nor the availability of blobs' data: follow, do not stake");
     Ok(NodeConfig {
         network,
@@ -442,7 +451,8 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
         checkpoint_root: arguments.checkpoint_root,
         ignore_weak_subjectivity: arguments.ignore_ws_check,
         boot_nodes: arguments.boot_nodes.as_deref().map(split).unwrap_or_default(),
-        listen: SocketAddr::new(arguments.listen_address, arguments.port),
+        listen: on_each(arguments.port),
+        listen_quic: if arguments.disable_quic { Vec::new() } else { on_each(quic_port) },
         external_ip: None,
         http: SocketAddr::new(arguments.http_address, arguments.http_port),
         target_peers: arguments.target_peers,
@@ -450,6 +460,16 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
         memory: Some(memory),
         log_slots: true,
     })
+}
+
+/// Where to listen: everywhere over IPv4 if nothing is said, over both families if only `::` is.
+fn listen_addresses(given: &[IpAddr]) -> Vec<IpAddr> {
+    let everywhere = IpAddr::from([0, 0, 0, 0]);
+    match given {
+        [] => vec![everywhere],
+        [IpAddr::V6(ip)] if ip.is_unspecified() => vec![everywhere, given[0]],
+        _ => given.to_vec(),
+    }
 }
 
 /// The items of a list with commas, without blanks.

@@ -1,38 +1,70 @@
 //! Peers as a person writes them: a record or a multiaddr.
 
+use std::net::SocketAddr;
+
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
 use super::{
     config::P2pError,
-    identity::{Enr, peer_id_of},
-    tcp::{to_multiaddr, to_socket_addr},
+    identity::{Enr, peer_id_of, quic_sockets},
+    quic, tcp,
 };
 
 /// A peer that can be dialled.
 #[derive(Clone, Debug)]
 pub struct PeerAddress {
-    /// Where, without the peer id.
-    pub addr: Multiaddr,
+    /// Where, without the peer id; QUIC before TCP. Not empty.
+    pub addrs: Vec<Multiaddr>,
     /// Who, if it was said.
     pub peer: Option<PeerId>,
     /// The record, if one was given.
     pub record: Option<Enr>,
 }
 
-/// Parses `enr:...` or `/ip4/1.2.3.4/tcp/9000[/p2p/16Uiu2...]`.
+/// Parses `enr:...`, `/ip4/1.2.3.4/tcp/9000[/p2p/16Uiu2...]` or `/ip4/1.2.3.4/udp/9001/quic-v1[/p2p/16Uiu2...]`.
 pub fn parse(item: &str) -> Result<PeerAddress, P2pError> {
     let item = item.trim();
-    let parsed = if item.starts_with("enr:") { from_record(item) } else { from_multiaddr(item) };
+    let parsed = if item.starts_with("enr:") { from_text(item) } else { from_multiaddr(item) };
     parsed.map_err(|reason| P2pError::BootNode { item: item.to_owned(), reason })
 }
 
-fn from_record(text: &str) -> Result<PeerAddress, String> {
+/// Parses a list in which one peer may be named several times, with other addresses.
+pub fn parse_all(items: &[String]) -> Result<Vec<PeerAddress>, P2pError> {
+    let mut all: Vec<PeerAddress> = Vec::new();
+    for item in items {
+        let one = parse(item)?;
+        match all.iter_mut().find(|other| other.peer.is_some() && other.peer == one.peer) {
+            Some(known) => known.add(one),
+            None => all.push(one),
+        }
+    }
+    Ok(all)
+}
+
+impl PeerAddress {
+    fn add(&mut self, other: PeerAddress) {
+        self.addrs.extend(other.addrs.into_iter().filter(|addr| !self.addrs.contains(addr)).collect::<Vec<_>>());
+        self.addrs.sort_by_key(|addr| quic::to_socket_addr(addr).is_none());
+        self.record = self.record.take().or(other.record);
+    }
+}
+
+/// Where the peer of a record can be dialled, QUIC first; `None` without a key and an address that we can use.
+pub fn from_record(record: Enr) -> Option<PeerAddress> {
+    let peer = peer_id_of(&record)?;
+    let quic = quic_sockets(&record).into_iter().map(quic::to_multiaddr);
+    let tcp4 = record.tcp4_socket().map(|socket| tcp::to_multiaddr(socket.into()));
+    let tcp6 = record.tcp6_socket().map(|socket| tcp::to_multiaddr(socket.into()));
+    let addrs: Vec<Multiaddr> = quic.chain(tcp4).chain(tcp6).collect();
+    (!addrs.is_empty()).then(|| PeerAddress { addrs, peer: Some(peer), record: Some(record) })
+}
+
+fn from_text(text: &str) -> Result<PeerAddress, String> {
     let record: Enr = text.parse().map_err(|e| format!("not a valid record ({e}); was it copied whole?"))?;
-    let peer = peer_id_of(&record).ok_or("its key is not a secp256k1 key")?;
-    let tcp4 = record.tcp4_socket().map(|socket| to_multiaddr(socket.into()));
-    let tcp6 = record.tcp6_socket().map(|socket| to_multiaddr(socket.into()));
-    let addr = tcp4.or(tcp6).ok_or("it names no IP address with a TCP port, and this node dials only TCP")?;
-    Ok(PeerAddress { addr, peer: Some(peer), record: Some(record) })
+    if peer_id_of(&record).is_none() {
+        return Err("its key is not a secp256k1 key".into());
+    }
+    from_record(record).ok_or("it names no IP address with a port of TCP or QUIC".into())
 }
 
 fn from_multiaddr(text: &str) -> Result<PeerAddress, String> {
@@ -44,7 +76,8 @@ fn from_multiaddr(text: &str) -> Result<PeerAddress, String> {
     if whole.iter().any(is_name) {
         return Err("names are not resolved: write the IP address".into());
     }
-    let socket = to_socket_addr(&whole).ok_or("only /ip4/.../tcp/PORT and /ip6/.../tcp/PORT can be dialled")?;
+    let (socket, addr) = socket_of(&whole)
+        .ok_or("only /ip4/.../tcp/PORT and /ip4/.../udp/PORT/quic-v1 can be dialled, and the same with /ip6/")?;
     if socket.port() == 0 || socket.ip().is_unspecified() {
         return Err("it names no port or no address that can be dialled".into());
     }
@@ -52,7 +85,13 @@ fn from_multiaddr(text: &str) -> Result<PeerAddress, String> {
         Protocol::P2p(peer) => Some(peer),
         _ => None,
     });
-    Ok(PeerAddress { addr: to_multiaddr(socket), peer, record: None })
+    Ok(PeerAddress { addrs: vec![addr], peer, record: None })
+}
+
+/// The socket of either transport, and its address without a peer id.
+fn socket_of(addr: &Multiaddr) -> Option<(SocketAddr, Multiaddr)> {
+    let quic = quic::to_socket_addr(addr).map(|socket| (socket, quic::to_multiaddr(socket)));
+    quic.or_else(|| tcp::to_socket_addr(addr).map(|socket| (socket, tcp::to_multiaddr(socket))))
 }
 
 #[cfg(test)]
@@ -67,15 +106,31 @@ mod tests {
     fn multiaddrs_with_and_without_a_peer_id() {
         let peer = PeerId::random();
         let with = parse(&format!(" /ip4/10.0.0.1/tcp/9000/p2p/{peer} ")).unwrap();
-        assert_eq!((with.addr.to_string().as_str(), with.peer), ("/ip4/10.0.0.1/tcp/9000", Some(peer)));
-        let without = parse("/ip6/::1/tcp/9000").unwrap();
-        assert_eq!((without.addr.to_string().as_str(), without.peer), ("/ip6/::1/tcp/9000", None));
+        assert_eq!((with.addrs[0].to_string().as_str(), with.peer), ("/ip4/10.0.0.1/tcp/9000", Some(peer)));
+        let without = parse("/ip6/::1/udp/9001/quic-v1").unwrap();
+        assert_eq!((without.addrs[0].to_string().as_str(), without.peer), ("/ip6/::1/udp/9001/quic-v1", None));
+    }
+
+    #[test]
+    fn a_peer_named_twice_is_one_peer_and_quic_comes_first() {
+        let peer = PeerId::random();
+        let items = [
+            format!("/ip4/10.0.0.1/tcp/9000/p2p/{peer}"),
+            "/ip4/10.0.0.2/tcp/9000".into(),
+            format!("/ip4/10.0.0.1/udp/9001/quic-v1/p2p/{peer}"),
+            format!("/ip4/10.0.0.1/tcp/9000/p2p/{peer}"),
+            "/ip4/10.0.0.3/tcp/9000".into(),
+        ];
+        let all = parse_all(&items).unwrap();
+        assert_eq!(all.len(), 3);
+        let addrs: Vec<String> = all[0].addrs.iter().map(Multiaddr::to_string).collect();
+        assert_eq!(addrs, ["/ip4/10.0.0.1/udp/9001/quic-v1", "/ip4/10.0.0.1/tcp/9000"]);
     }
 
     #[test]
     fn what_cannot_be_dialled_says_why() {
         assert!(reason("/dns4/example.org/tcp/9000").contains("write the IP address"));
-        assert!(reason("/ip4/10.0.0.1/udp/9000/quic-v1").contains("tcp"));
+        assert!(reason("/ip4/10.0.0.1/udp/9000").contains("tcp"));
         assert!(reason("/ip4/10.0.0.1/tcp/0").contains("no port"));
         assert!(reason("enr:-nonsense").contains("not a valid record"));
         assert!(reason("10.0.0.1:9000").contains("neither a record"));
@@ -90,11 +145,12 @@ mod tests {
              A-bFektjLgG5Qykyz0_tzbMiw-1WDnb6LytrS0yziHN5bmNuZXRzD4N0Y3CCSjiDdWRwgko4",
         )
         .unwrap();
-        assert_eq!(parsed.addr.to_string(), "/ip4/127.0.0.1/tcp/19000");
+        let addrs: Vec<String> = parsed.addrs.iter().map(Multiaddr::to_string).collect();
+        assert_eq!(addrs, ["/ip4/127.0.0.1/udp/19001/quic-v1", "/ip4/127.0.0.1/tcp/19000"]);
         assert!(parsed.peer.is_some() && parsed.record.is_some());
         // The example of EIP-778 has only a UDP port.
         let discovery_only = "enr:-IS4QHCYrYZbAKWCBRlAy5zzaDZXJBGkcnh4MHcBFZntXNFrdvJjX04jRzjzCBOonrkTfj499SZuOh8R33Ls8RR\
                               cy5wBgmlkgnY0gmlwhH8AAAGJc2VjcDI1NmsxoQPKY0yuDUmstAHYpMa2_oxVtw0RW_QAdpzBQA8yWM0xOIN1ZHCCdl8";
-        assert!(reason(discovery_only).contains("dials only TCP"));
+        assert!(reason(discovery_only).contains("no IP address with a port"));
     }
 }

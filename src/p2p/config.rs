@@ -66,11 +66,13 @@ impl Forks {
 pub struct P2pConfig {
     /// TCP sockets to listen on; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// UDP sockets to listen on for QUIC; without any, QUIC is off both ways.
+    pub listen_quic: Vec<SocketAddr>,
     /// The address by which others reach us, for our record. Without it, a listening address that is not a wildcard.
     pub external_ip: Option<IpAddr>,
     /// File of the node's key; made when it does not exist.
     pub key_file: PathBuf,
-    /// Peers to stay connected to: `enr:...` or `/ip4/.../tcp/...[/p2p/...]`.
+    /// Peers to stay connected to: `enr:...`, `/ip4/.../tcp/...[/p2p/...]` or `/ip4/.../udp/.../quic-v1[/p2p/...]`.
     pub boot_nodes: Vec<String>,
     /// Connections at most.
     pub max_peers: usize,
@@ -99,6 +101,7 @@ impl P2pConfig {
     pub fn new(key_file: PathBuf, forks: Forks, status: Status) -> P2pConfig {
         P2pConfig {
             listen: vec![SocketAddr::from(([0, 0, 0, 0], 9000))],
+            listen_quic: Vec::new(),
             external_ip: None,
             key_file,
             boot_nodes: Vec::new(),
@@ -136,7 +139,9 @@ pub enum P2pError {
         reason: String,
     },
     /// The port is taken or the address is not ours.
-    #[error("cannot listen on {addr}: {reason}. Is another node running? Choose another port with --port")]
+    #[error(
+        "cannot listen on {addr}: {reason}. Is another node running? Choose other ports with --port and --quic-port"
+    )]
     Listen {
         /// The address.
         addr: SocketAddr,

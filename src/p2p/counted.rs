@@ -3,32 +3,31 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use futures::{AsyncRead, AsyncWrite};
-use metrics::Counter;
 
-use crate::metrics::{BYTES_IN, BYTES_OUT};
+use super::meter::Meter;
 
 /// Wraps a transport's stream, below encryption: what it counts is what goes over the wire, but for TCP's own headers.
 pub struct Counted<S> {
     inner: S,
-    received: Counter,
-    sent: Counter,
+    meter: Arc<Meter>,
 }
 
 impl<S> Counted<S> {
     /// Counts the bytes of `inner` from now on.
-    pub fn new(inner: S) -> Self {
-        Counted { inner, received: metrics::counter!(BYTES_IN.name), sent: metrics::counter!(BYTES_OUT.name) }
+    pub fn new(inner: S, meter: Arc<Meter>) -> Self {
+        Counted { inner, meter }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let n = ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        self.received.increment(n as u64);
+        self.meter.received(n);
         Poll::Ready(Ok(n))
     }
 }
@@ -36,7 +35,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let n = ready!(Pin::new(&mut self.inner).poll_write(cx, buf))?;
-        self.sent.increment(n as u64);
+        self.meter.sent(n);
         Poll::Ready(Ok(n))
     }
 

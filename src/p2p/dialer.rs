@@ -42,14 +42,14 @@ impl Dialer {
     /// The dials that are due.
     pub fn due(&mut self, now: Instant) -> Vec<DialOpts> {
         let due = self.0.iter_mut().filter(|target| matches!(target.state, State::Waiting(at) if at <= now));
-        due.map(|target| {
-            let addr = target.address.addr.clone();
+        due.filter_map(|target| {
+            let addrs = target.address.addrs.clone();
             let opts = match target.address.peer {
-                Some(peer) => DialOpts::peer_id(peer).addresses(vec![addr]).build(),
-                None => DialOpts::unknown_peer_id().address(addr).build(),
+                Some(peer) => DialOpts::peer_id(peer).addresses(addrs).build(),
+                None => DialOpts::unknown_peer_id().address(addrs.into_iter().next()?).build(),
             };
             target.state = State::Dialing(opts.connection_id());
-            opts
+            Some(opts)
         })
         .collect()
     }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
@@ -25,6 +25,15 @@ use super::{
 
 /// A node's record: who it is, where it listens, which fork it is on.
 pub type Enr = enr::Enr<SigningKey>;
+
+/// The sockets that our record names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reachable {
+    /// Of TCP.
+    pub tcp: Vec<SocketAddr>,
+    /// Of QUIC.
+    pub quic: Vec<SocketAddr>,
+}
 
 /// The node's secp256k1 key, for libp2p and for its record.
 pub struct NodeKey {
@@ -69,14 +78,20 @@ impl NodeKey {
 
     /// Makes our record. The sequence number is the time, so that a later record is the newer one, also after a restart.
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#enr-structure>
-    pub fn record(&self, sockets: &[SocketAddr], forks: &Forks, metadata: &MetaData) -> Result<Enr, P2pError> {
+    pub fn record(&self, sockets: &Reachable, forks: &Forks, metadata: &MetaData) -> Result<Enr, P2pError> {
         let seq = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_millis() as u64);
         let mut builder = Enr::builder();
         builder.seq(seq);
-        for socket in sockets {
+        for socket in &sockets.tcp {
             match socket.ip() {
                 IpAddr::V4(ip) => builder.ip4(ip).tcp4(socket.port()),
                 IpAddr::V6(ip) => builder.ip6(ip).tcp6(socket.port()),
+            };
+        }
+        for socket in &sockets.quic {
+            match socket.ip() {
+                IpAddr::V4(ip) => builder.ip4(ip).add_value("quic", &socket.port()),
+                IpAddr::V6(ip) => builder.ip6(ip).add_value("quic6", &socket.port()),
             };
         }
         builder
@@ -111,6 +126,15 @@ pub fn node_id_of(peer: &PeerId) -> Option<[u8; 32]> {
     let key = (name.code() == 0).then(|| PublicKey::try_decode_protobuf(name.digest()))?.ok()?;
     let key = key.try_into_secp256k1().ok()?.to_bytes();
     Some(enr::NodeId::from(VerifyingKey::from_sec1_bytes(&key).ok()?).raw())
+}
+
+/// Where a record says that its node speaks QUIC.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/p2p-interface.md#enr-structure>
+pub fn quic_sockets(record: &Enr) -> Vec<SocketAddr> {
+    let port = |key: &str| record.get_decodable::<u16>(key)?.ok().filter(|port| *port != 0);
+    let v4 = record.ip4().zip(port("quic")).map(|(ip, port)| SocketAddrV4::new(ip, port).into());
+    let v6 = record.ip6().zip(port("quic6")).map(|(ip, port)| SocketAddrV6::new(ip, port, 0, 0).into());
+    v4.into_iter().chain(v6).collect()
 }
 
 fn parse(text: &str) -> Option<[u8; 32]> {
@@ -162,7 +186,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let key = NodeKey::load_or_create(&dir.path().join("key")).unwrap();
         let metadata = MetaData { custody_group_count: 4, ..MetaData::default() };
-        let sockets = ["127.0.0.1:9000".parse().unwrap(), "[::1]:9001".parse().unwrap()];
+        let sockets = Reachable {
+            tcp: vec!["127.0.0.1:9000".parse().unwrap(), "[::1]:9001".parse().unwrap()],
+            quic: vec!["127.0.0.1:9002".parse().unwrap(), "[::1]:9003".parse().unwrap()],
+        };
         let record: Enr = key.record(&sockets, &forks(), &metadata).unwrap().to_base64().parse().unwrap();
         assert!(record.verify());
         assert_eq!(peer_id_of(&record), Some(key.peer_id()));
@@ -171,6 +198,7 @@ mod tests {
         assert_eq!(node_id_of(&PeerId::random()), None);
         assert_eq!(record.tcp4_socket(), Some("127.0.0.1:9000".parse().unwrap()));
         assert_eq!(record.tcp6_socket(), Some("[::1]:9001".parse().unwrap()));
+        assert_eq!(quic_sockets(&record), sockets.quic);
         let eth2 = record.get_raw_rlp("eth2").unwrap();
         assert_eq!(eth2, [0x90, 1, 2, 3, 4, 6, 0, 0, 1, 255, 255, 255, 255, 255, 255, 255, 255]);
         assert_eq!(record.get_decodable::<u64>("cgc").unwrap().unwrap(), 4);

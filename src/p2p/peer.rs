@@ -8,6 +8,7 @@ use super::{
     events::Custody,
     identity::{Enr, node_id_of},
     messages::{MetaData, Status},
+    meter::Meter,
     pace::Pace,
     protocol::Method,
     score::Score,
@@ -75,6 +76,10 @@ pub struct PeerInfo {
     pub metadata: Option<MetaData>,
     /// Its record, if we have it.
     pub enr: Option<Enr>,
+    /// Bytes that came from it over its connection: with TCP all but the packets' headers, with QUIC those of streams.
+    pub received_bytes: u64,
+    /// Bytes that went to it, counted in the same way.
+    pub sent_bytes: u64,
 }
 
 /// A connected peer.
@@ -93,6 +98,8 @@ pub(super) struct Peer {
     pub asked: [u8; Method::COUNT],
     /// Requests of the peer under way, by method.
     pub serving: [u8; Method::COUNT],
+    /// Counts its bytes.
+    pub meter: Option<Arc<Meter>>,
     /// How fast we serve it.
     pub pace: Arc<Pace>,
     pub next_ping: Instant,
@@ -110,6 +117,7 @@ impl Peer {
 
     /// A copy for others.
     pub fn info(&self, peer: PeerId, now: Instant) -> PeerInfo {
+        let (received_bytes, sent_bytes) = self.meter.as_ref().map_or((0, 0), |meter| meter.read());
         PeerInfo {
             peer,
             addr: self.addr.clone(),
@@ -120,6 +128,8 @@ impl Peer {
             status: self.status,
             metadata: self.metadata.clone(),
             enr: self.record.clone(),
+            received_bytes,
+            sent_bytes,
         }
     }
 }

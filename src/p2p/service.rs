@@ -32,6 +32,7 @@ use super::{
     handle::{Command, Identity},
     identity::NodeKey,
     messages::{GoodbyeReason, MetaData, Status},
+    meter::Meters,
     pace::Pace,
     peer::{Direction, Peer},
     protocol::{Method, Protocol},
@@ -40,6 +41,7 @@ use super::{
     server::{Answer, ErrorCode, Request},
     streams::{self, RequestId},
     topic::Topic,
+    transport,
 };
 use crate::metrics::{self, PEERS, PEERS_PUNISHED, QUEUE_DROPPED};
 
@@ -120,6 +122,8 @@ pub(super) struct Service {
     next_id: u64,
     bans: Bans,
     dialer: Dialer,
+    /// The bytes of each connection.
+    meters: Meters,
     /// How fast all peers together are served.
     pace: Arc<Pace>,
     /// Refusals that are being written.
@@ -233,8 +237,11 @@ impl Service {
 
     fn count_peers(&self) {
         for direction in [Direction::Inbound, Direction::Outbound] {
-            let count = self.peers.values().filter(|peer| peer.direction == direction).count();
-            metrics::set(&PEERS, &[("direction", direction.as_str())], count as f64);
+            for transport in transport::NAMES {
+                let is_such = |peer: &&Peer| peer.direction == direction && transport::name(&peer.addr) == transport;
+                let count = self.peers.values().filter(is_such).count();
+                metrics::set(&PEERS, &[("direction", direction.as_str()), ("transport", transport)], count as f64);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod gossip;
 mod hostile;
+mod quic;
 mod requests;
 mod stranger;
 
@@ -35,6 +36,7 @@ fn config(dir: &TempDir) -> P2pConfig {
     let forks = Forks::only(ForkDigest::from(FORK), Version::default());
     P2pConfig {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        listen_quic: vec!["127.0.0.1:0".parse().unwrap()],
         response_timeout: Duration::from_secs(5),
         ..P2pConfig::new(dir.path().join("network-key"), forks, status())
     }

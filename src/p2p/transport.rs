@@ -1,25 +1,27 @@
-//! TCP, encrypted with noise, multiplexed with yamux or mplex.
+//! QUIC; and TCP, encrypted with noise, multiplexed with yamux or mplex.
 
 use std::time::Duration;
 
+use futures::future::Either;
 use libp2p::{
-    PeerId, Transport as _,
+    Multiaddr, PeerId, Transport as _,
     core::{
         muxing::StreamMuxerBox,
         transport::Boxed,
         upgrade::{SelectUpgrade, Version},
     },
     identity::Keypair,
+    multiaddr::Protocol,
     noise, yamux,
 };
 use libp2p_mplex::{Config as Mplex, MaxBufferBehaviour};
 
-use super::{config::P2pError, counted::Counted, tcp::SmolTcp};
+use super::{config::P2pError, counted::Counted, meter::Meters, quic::SmolQuic, tcp::SmolTcp};
 
-/// From the first byte to a multiplexed connection.
+/// From the first byte to a multiplexed connection over TCP.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Streams at once per connection: gossip both ways, identify, and two requests of each kind both ways need fewer.
-const MAX_STREAMS: usize = 64;
+pub(super) const MAX_STREAMS: usize = 64;
 /// Frames of one stream that mplex holds for us; then it stops reading the connection. Mplex has no flow control, so a
 /// reader that rests must rest shortly (see `client::CONSUMER_TIMEOUT`).
 const MPLEX_BUFFERED_FRAMES: usize = 64;
@@ -36,10 +38,28 @@ pub enum Muxers {
     Mplex,
 }
 
-/// The whole stack below the swarm.
-pub fn build(key: &Keypair, muxers: Muxers) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
+/// The whole stack below the swarm: TCP, and QUIC unless it is switched off.
+pub fn build(
+    key: &Keypair,
+    muxers: Muxers,
+    quic: bool,
+    meters: &Meters,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
+    let tcp = tcp(key, muxers, meters.clone())?;
+    if !quic {
+        return Ok(tcp);
+    }
+    let quic = SmolQuic::new(key, meters.clone()).map_err(P2pError::Setup)?;
+    let quic = quic.map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
+    Ok(quic.or_transport(tcp).map(|either, _| Either::into_inner(either)).boxed())
+}
+
+fn tcp(key: &Keypair, muxers: Muxers, meters: Meters) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
     let noise = noise::Config::new(key).map_err(|e| P2pError::Setup(format!("noise: {e}")))?;
-    let secured = SmolTcp::default().map(|stream, _| Counted::new(stream)).upgrade(Version::V1Lazy).authenticate(noise);
+    let secured = SmolTcp::default()
+        .map(move |stream, endpoint| Counted::new(stream, meters.open_tcp(endpoint.get_remote_address())))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise);
     let boxed = match muxers {
         Muxers::Both => secured
             .multiplex(SelectUpgrade::new(yamux_config(), mplex_config()))
@@ -58,6 +78,14 @@ pub fn build(key: &Keypair, muxers: Muxers) -> Result<Boxed<(PeerId, StreamMuxer
             .boxed(),
     };
     Ok(boxed)
+}
+
+/// The transports, as metrics and the API name them.
+pub(super) const NAMES: [&str; 2] = ["tcp", "quic"];
+
+/// The transport of a connection, one of [`NAMES`].
+pub(super) fn name(addr: &Multiaddr) -> &'static str {
+    NAMES[usize::from(addr.iter().any(|part| part == Protocol::QuicV1))]
 }
 
 fn yamux_config() -> yamux::Config {

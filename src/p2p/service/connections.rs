@@ -78,6 +78,7 @@ impl Service {
             metadata: None,
             asked: Default::default(),
             serving: Default::default(),
+            meter: self.meters.of(endpoint.get_remote_address()),
             pace: Arc::new(Pace::new(self.config.serve_bytes_per_second)),
             next_ping: now + self.config.ping_interval,
             next_status: now + patience,

@@ -24,13 +24,14 @@ use crate::p2p::{
     events::{self, P2pEvents},
     gossip::{self, topic_score_params},
     handle::{COMMANDS, Identity, P2pHandle},
-    identity::NodeKey,
+    identity::{NodeKey, Reachable},
     messages::{MetaData, Status},
+    meter::Meters,
     pace::Pace,
     protocol::Protocol,
+    quic,
     score::Bans,
-    streams,
-    tcp::{to_multiaddr, to_socket_addr},
+    streams, tcp,
     topic::Topic,
     transport,
 };
@@ -49,10 +50,11 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
     if config.boot_nodes.len() > MAX_BOOT_NODES {
         return Err(P2pError::Setup(format!("more than {MAX_BOOT_NODES} boot nodes")));
     }
-    let boot_nodes = config.boot_nodes.iter().map(|item| address::parse(item)).collect::<Result<Vec<_>, _>>()?;
+    let boot_nodes = address::parse_all(&config.boot_nodes)?;
     let key = NodeKey::load_or_create(&config.key_file)?;
-    let mut swarm = swarm(&key, &config)?;
-    let listen_addrs = listen(&mut swarm, &config.listen).await?;
+    let meters = Meters::default();
+    let mut swarm = swarm(&key, &config, &meters)?;
+    let listen_addrs = listen(&mut swarm, &config).await?;
 
     let metadata = MetaData { custody_group_count: config.custody_group_count, ..MetaData::default() };
     let enr = key.record(&reachable(&config, &listen_addrs), &config.forks, &metadata)?;
@@ -80,6 +82,7 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
         next_id: 0,
         bans: Bans::default(),
         dialer: Dialer::new(boot_nodes, Instant::now()),
+        meters,
         pace: Arc::new(Pace::new(config.serve_bytes_per_second.saturating_mul(SERVE_ALL_FACTOR))),
         refusing: 0,
         stopping: None,
@@ -91,7 +94,7 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
     Ok((P2pHandle::new(command_sender, identity), events))
 }
 
-fn swarm(key: &NodeKey, config: &P2pConfig) -> Result<Swarm<Behaviour>, P2pError> {
+fn swarm(key: &NodeKey, config: &P2pConfig, meters: &Meters) -> Result<Swarm<Behaviour>, P2pError> {
     let max_peers = u32::try_from(config.max_peers).unwrap_or(u32::MAX);
     // Those who come leave a quarter of the places to those that we choose.
     let limits = ConnectionLimits::default()
@@ -109,25 +112,28 @@ fn swarm(key: &NodeKey, config: &P2pConfig) -> Result<Swarm<Behaviour>, P2pError
         identify: identify::Behaviour::new(identify),
         gossip: gossip::build(config.seen_ttl)?,
     };
-    let transport = transport::build(key.libp2p(), config.muxers)?;
+    let transport = transport::build(key.libp2p(), config.muxers, !config.listen_quic.is_empty(), meters)?;
     let swarm_config = libp2p::swarm::Config::with_executor(|task| smol::spawn(task).detach())
+        // QUIC first, TCP a quarter of a second later.
+        .with_smart_dial()
         .with_idle_connection_timeout(Duration::from_secs(60));
     Ok(Swarm::new(transport, behaviour, key.peer_id(), swarm_config))
 }
 
-/// Listens on all sockets and returns the addresses, with the ports that were chosen.
-async fn listen(swarm: &mut Swarm<Behaviour>, sockets: &[SocketAddr]) -> Result<Vec<Multiaddr>, P2pError> {
-    for addr in sockets {
-        swarm
-            .listen_on(to_multiaddr(*addr))
-            .map_err(|e| P2pError::Listen { addr: *addr, reason: system_reason(&e) })?;
+/// Listens on all sockets and returns the addresses, with the ports that were chosen; TCP first.
+async fn listen(swarm: &mut Swarm<Behaviour>, config: &P2pConfig) -> Result<Vec<Multiaddr>, P2pError> {
+    let tcp = config.listen.iter().map(|addr| (*addr, tcp::to_multiaddr(*addr)));
+    let quic = config.listen_quic.iter().map(|addr| (*addr, quic::to_multiaddr(*addr)));
+    for (addr, multiaddr) in tcp.chain(quic) {
+        swarm.listen_on(multiaddr).map_err(|e| P2pError::Listen { addr, reason: system_reason(&e) })?;
     }
     let mut addrs = Vec::new();
-    while addrs.len() < sockets.len() {
+    while addrs.len() < config.listen.len() + config.listen_quic.len() {
         if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
             addrs.push(address);
         }
     }
+    addrs.sort_by_key(|addr| quic::to_socket_addr(addr).is_some());
     Ok(addrs)
 }
 
@@ -139,16 +145,16 @@ fn system_reason(error: &libp2p::TransportError<std::io::Error>) -> String {
 }
 
 /// The sockets for our record: what we listen on, with the external address where we listen on all.
-fn reachable(config: &P2pConfig, listen_addrs: &[Multiaddr]) -> Vec<SocketAddr> {
+fn reachable(config: &P2pConfig, listen_addrs: &[Multiaddr]) -> Reachable {
     let external = |ip: IpAddr| config.external_ip.filter(|external| external.is_ipv4() == ip.is_ipv4());
-    listen_addrs
-        .iter()
-        .filter_map(to_socket_addr)
-        .filter_map(|socket| {
-            let own = (!socket.ip().is_unspecified()).then_some(socket.ip());
-            Some(SocketAddr::new(external(socket.ip()).or(own)?, socket.port()))
-        })
-        .collect()
+    let seen_from_outside = |socket: SocketAddr| {
+        let own = (!socket.ip().is_unspecified()).then_some(socket.ip());
+        Some(SocketAddr::new(external(socket.ip()).or(own)?, socket.port()))
+    };
+    let sockets = |of: fn(&Multiaddr) -> Option<SocketAddr>| {
+        listen_addrs.iter().filter_map(of).filter_map(seen_from_outside).collect()
+    };
+    Reachable { tcp: sockets(tcp::to_socket_addr), quic: sockets(quic::to_socket_addr) }
 }
 
 impl Service {

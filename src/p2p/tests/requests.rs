@@ -168,7 +168,8 @@ fn a_port_that_is_taken_is_named() {
 #[test]
 fn nodes_speak_ipv6() {
     smol::block_on(async {
-        let (first, _second) = pair(|config| config.listen = vec!["[::1]:0".parse().unwrap()]).await;
+        let any = || vec!["[::1]:0".parse().unwrap()];
+        let (first, _second) = pair(|config| (config.listen, config.listen_quic) = (any(), any())).await;
         assert!(first.handle.listen_addrs()[0].to_string().starts_with("/ip6/::1/tcp/"));
         assert!(first.handle.local_enr().tcp6_socket().is_some());
     });

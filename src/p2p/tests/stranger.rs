@@ -148,7 +148,7 @@ fn swarm(served: &[Protocol]) -> Swarm<Behaviour> {
         streams: streams::Behaviour::new(served.iter().map(|protocol| protocol.id()).collect()),
         gossip: gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).unwrap(),
     };
-    let transport = transport::build(&key, Muxers::Both).unwrap();
+    let transport = transport::build(&key, Muxers::Both, true, &Default::default()).unwrap();
     let config = libp2p::swarm::Config::with_executor(|task| smol::spawn(task).detach());
     Swarm::new(transport, behaviour, key.public().to_peer_id(), config)
 }
