@@ -9,6 +9,7 @@
 //! | columns | - | the network |
 //! | sync | peers' statuses, ranges of blocks | the network |
 //! | serve | answers to peers' requests | the network |
+//! | subnets | which subnets our validators need | the clock, the API |
 //! | ahead | - | the clock: what the next epoch needs |
 //! | keys | how much of the file of decompressed keys is filled | the clock |
 //! | recorder | what is written behind the chain: canonical index, states, fork choice, pruning | store |
@@ -50,12 +51,14 @@ mod start;
 mod states;
 mod store_task;
 mod stored;
+pub mod subnets;
 mod upkeep;
 // The recorded chain is of the minimal preset.
 #[cfg(all(test, feature = "minimal"))]
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     pin::Pin,
     sync::{
         Arc,
@@ -71,7 +74,7 @@ use crate::{
     crypto::{PubkeyCache, compute_fork_digest},
     db::Database,
     metrics::{self, QUEUE_DROPPED},
-    types::{BeaconState, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock},
+    types::{BeaconState, CommitteeIndex, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock, Slot},
 };
 use advance::Advanced;
 pub use advance::take_to_epoch;
@@ -156,6 +159,8 @@ pub(crate) struct Shared {
     pub pools: Option<Sender<Verified>>,
     /// The head's state at a later epoch, if somebody needed it or will.
     pub advanced: ArcSwapOption<Advanced>,
+    /// Committees whose votes ours aggregate soon: only theirs are summed one by one.
+    pub aggregating: ArcSwap<BTreeSet<(Slot, CommitteeIndex)>>,
     /// Committees that several states need.
     pub shufflings: RecentShufflings,
     /// Block tasks at work. What can wait waits for them.
@@ -167,6 +172,7 @@ pub(crate) struct Shared {
     pub work: Sender<BlockWork>,
     pub votes: Sender<MessageWork>,
     pub operations: Sender<MessageWork>,
+    pub subnets: Sender<subnets::SubnetMessage>,
     pub store: Sender<StoreMessage>,
     pub pending: Sender<PendingMessage>,
     pub sync: Sender<SyncMessage>,

@@ -25,6 +25,7 @@ mod score;
 mod server;
 mod service;
 mod streams;
+mod subnets;
 mod tcp;
 mod topic;
 mod transport;
@@ -46,6 +47,7 @@ pub use rpc_error::RpcError;
 pub use score::Reason;
 pub use server::{ErrorCode, ResponseChunk};
 pub use service::start;
+pub use subnets::Subnets;
 pub use topic::Topic;
 pub use transport::Muxers;
 

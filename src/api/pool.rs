@@ -13,7 +13,10 @@ use super::{
     response::{Answer, ApiError, Failure, status},
 };
 use crate::{
-    chain::produce::SubmitError,
+    chain::{
+        produce::SubmitError,
+        subnets::{CommitteeSubscription, SyncSubscription},
+    },
     types::{
         Address, SignedAggregateAndProof, SignedContributionAndProof, SingleAttestation, SyncCommitteeMessage,
         ValidatorIndex,
@@ -49,6 +52,10 @@ fn list<T: Decode + DeserializeOwned + 'static>(request: &Request) -> Result<Vec
         Media::Ssz => ssz_list(request.body())
             .map_err(|error| ApiError::bad_request(format!("the body is not such a list: {error:?}")))?,
     };
+    few(items)
+}
+
+fn few<T>(items: Vec<T>) -> Result<Vec<T>, ApiError> {
     match items.len() <= MAX_ITEMS {
         true => Ok(items),
         false => Err(ApiError::bad_request(format!("at most {MAX_ITEMS} items at once"))),
@@ -75,13 +82,11 @@ fn each<T>(items: Vec<T>, mut submit: impl FnMut(T) -> Result<(), SubmitError>) 
     }
 }
 
-/// A wish to attest in a committee. We take part in all subnets or none, so it changes nothing; it is read so that a
-/// client with a wrong idea of it learns.
+/// A validator that will attest in a committee.
 #[derive(Deserialize)]
-#[allow(dead_code)]
-struct CommitteeSubscription {
-    #[serde(with = "serde_utils::quoted_u64")]
-    validator_index: u64,
+struct CommitteeWish {
+    #[serde(with = "serde_utils::quoted_u64", rename = "validator_index")]
+    _validator_index: u64,
     #[serde(with = "serde_utils::quoted_u64")]
     committee_index: u64,
     #[serde(with = "serde_utils::quoted_u64")]
@@ -91,24 +96,39 @@ struct CommitteeSubscription {
     is_aggregator: bool,
 }
 
-pub(super) fn subscribe_committees(_: &Api, request: &Request) -> Answer {
-    request.json::<Vec<CommitteeSubscription>>()?;
+pub(super) fn subscribe_committees(api: &Api, request: &Request) -> Answer {
+    let wishes: Vec<CommitteeWish> = few(request.json()?)?;
+    if let Some(wrong) = wishes.iter().find(|wish| wish.committee_index >= wish.committees_at_slot) {
+        let (index, all) = (wrong.committee_index, wrong.committees_at_slot);
+        return Err(ApiError::bad_request(format!("there is no committee {index} among {all}")));
+    }
+    let all = wishes.into_iter().map(|wish| CommitteeSubscription {
+        slot: wish.slot,
+        committee_index: wish.committee_index,
+        committees_at_slot: wish.committees_at_slot,
+        is_aggregator: wish.is_aggregator,
+    });
+    block_on(api.chain().subscribe_committees(all.collect()));
     Ok(status(StatusCode::OK))
 }
 
-/// A wish to sign in sync subcommittees; see [`CommitteeSubscription`].
+/// A validator that is in the sync committee.
 #[derive(Deserialize)]
-#[allow(dead_code)]
-struct SyncSubscription {
-    #[serde(with = "serde_utils::quoted_u64")]
-    validator_index: u64,
-    sync_committee_indices: Vec<String>,
+struct SyncWish {
+    #[serde(with = "serde_utils::quoted_u64", rename = "validator_index")]
+    _validator_index: u64,
+    #[serde(with = "serde_utils::quoted_u64_vec")]
+    sync_committee_indices: Vec<u64>,
     #[serde(with = "serde_utils::quoted_u64")]
     until_epoch: u64,
 }
 
-pub(super) fn subscribe_sync(_: &Api, request: &Request) -> Answer {
-    request.json::<Vec<SyncSubscription>>()?;
+pub(super) fn subscribe_sync(api: &Api, request: &Request) -> Answer {
+    let wishes: Vec<SyncWish> = few(request.json()?)?;
+    let all = wishes
+        .into_iter()
+        .map(|wish| SyncSubscription { places: wish.sync_committee_indices, until_epoch: wish.until_epoch });
+    block_on(api.chain().subscribe_sync_committees(all.collect()));
     Ok(status(StatusCode::OK))
 }
 

@@ -11,6 +11,7 @@ use super::{
     gossip::Refusal,
     network::{NetworkCommand, Publication, Status, Verdict},
     recorder,
+    subnets::{CommitteeSubscription, SubnetMessage, SyncSubscription},
 };
 use crate::{
     db::{Database, DbError},
@@ -132,13 +133,27 @@ impl ChainHandle {
         let (reply, answer) = async_channel::bounded(1);
         let gone = |_| Refusal { verdict: Verdict::Ignore, reason: "the node is stopping" };
         let queue = if message.is_operation() { &self.shared.operations } else { &self.shared.votes };
-        queue.send(MessageWork { message, id: None, reply: Some(reply) }).await.map_err(|e| gone(e.to_string()))?;
+        queue
+            .send(MessageWork { message, id: None, received_ms: self.shared.clock.now_ms(), reply: Some(reply) })
+            .await
+            .map_err(|e| gone(e.to_string()))?;
         answer.recv().await.map_err(|e| gone(e.to_string()))?
     }
 
     /// Counts votes in the fork choice, as from their next slot on. The caller has verified them.
     pub async fn count_votes(&self, votes: Vec<Vote>) {
         let _ = self.shared.store.send(StoreMessage::Votes(votes)).await;
+    }
+
+    /// Validators attest in these committees: the network listens where they aggregate, and looks for peers where they vote.
+    pub async fn subscribe_committees(&self, all: Vec<CommitteeSubscription>) {
+        // Fails only when the node stops.
+        let _ = self.shared.subnets.send(SubnetMessage::Committees(all)).await;
+    }
+
+    /// Validators are in the sync committee: the network listens to its subnets.
+    pub async fn subscribe_sync_committees(&self, all: Vec<SyncSubscription>) {
+        let _ = self.shared.subnets.send(SubnetMessage::Sync(all)).await;
     }
 
     /// Makes everything durable: call it once, before the tasks are stopped. Returns when it is done.

@@ -9,6 +9,9 @@ pub const MESSAGES_WAITING: usize = 1024;
 pub const OPERATIONS_WAITING: usize = 16;
 /// Messages verified in one batch: up to three signatures each. Larger batches hardly gain, and delay the first verdict.
 pub const MESSAGES_PER_BATCH: usize = 64;
+/// How long a vote waits for others to be verified with, in milliseconds: a fortieth of the time in which votes are due, and a
+/// few hops of it are still a fraction of the two seconds within which peers count a message as delivered in time.
+pub const BATCH_WAIT_MS: u64 = 50;
 /// Epochs without a block through which the head's state is advanced to judge gossip: some hours of a network in trouble.
 /// A node further behind has to sync first.
 pub const MAX_EPOCHS_ADVANCED: u64 = 32;

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use async_channel::Sender;
 
+use super::subnets::SubnetPlan;
 use crate::types::{
     ColumnIndex, DataColumnSidecar, Epoch, ForkDigest, GossipMessage, Hash256, SignedBeaconBlock, Slot, Topic,
 };
@@ -184,6 +185,8 @@ pub enum NetworkCommand {
         /// Whether to begin.
         listens: bool,
     },
+    /// Which subnets of votes and sync committee messages we listen to and announce, instead of the plan before.
+    SetSubnets(SubnetPlan),
     /// How many custody groups we keep from now on; others are told. Fewer than before are not believed.
     SetCustody {
         /// Groups.

@@ -23,6 +23,7 @@ use super::{
     resume::{Base, from_checkpoint, from_database},
     serve,
     store_task::StoreTask,
+    subnets,
 };
 use crate::{crypto::PubkeyCache, db::Database};
 
@@ -79,6 +80,8 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     let (pending_in, for_pending) = async_channel::bounded(setup.capacities.pending);
     let (sync_in, for_sync) = async_channel::bounded(1);
     let (our_votes_in, our_votes) = async_channel::bounded(gossip_votes);
+    let (subscriptions_in, subscriptions) = async_channel::bounded(subnets::SUBSCRIPTIONS_WAITING);
+    let node_id = setup.node_id;
     let (our_operations_in, our_operations) = async_channel::bounded(gossip_operations);
     let shared = Arc::new(Shared {
         config: setup.config,
@@ -108,6 +111,8 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         work: work_in,
         votes: our_votes_in,
         operations: our_operations_in,
+        subnets: subscriptions_in,
+        aggregating: Default::default(),
         store: store_in,
         pending: pending_in,
         sync: sync_in,
@@ -152,6 +157,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         again("columns", s, move |s| Box::pin(columns::run(s, gossip_columns.clone()))),
         again("sync", s, move |s| Box::pin(SyncTask::new(s, peers.clone(), for_sync.clone()).run())),
         again("serve", s, move |s| Box::pin(serve::run(s, requests.clone()))),
+        again("subnets", s, move |s| Box::pin(subnets::run(s, node_id, subscriptions.clone()))),
         again("ahead", s, move |s| Box::pin(ahead::run(s))),
         again("keys", s, move |s| Box::pin(fill_keys::run(s))),
         again("recorder", s, move |s| Box::pin(recorder::run(s, records.clone()))),

@@ -101,6 +101,25 @@ pub const GOSSIP_MALFORMED: Metric = counter(
     "Gossip messages that were too large, did not decompress or were not valid SSZ.",
 )
 .by(&["topic"]);
+/// Peers in the meshes.
+pub const GOSSIP_MESH_PEERS: Metric =
+    gauge("hornero_p2p_mesh_peers", "Peers in a topic's mesh; of topics with subnets, the smallest of their meshes.")
+        .by(&["topic"]);
+/// Peers by gossipsub's score.
+pub const GOSSIP_SCORES: Metric = gauge(
+    "hornero_p2p_gossip_scores",
+    "Peers by the band that gossipsub's score for them is in: positive, zero, negative, no_gossip, no_publish, graylisted.",
+)
+.by(&["band"]);
+/// Peers on the subnets that we need.
+pub const SUBNET_PEERS: Metric = gauge(
+    "hornero_p2p_subnet_peers",
+    "Connected peers on the subnet, of those of a kind that we need, that has the fewest.",
+)
+.by(&["topic"]);
+/// Subnets with too few peers.
+pub const SUBNETS_THIN: Metric =
+    gauge("hornero_p2p_thin_subnets", "Subnets that we need and on which we have fewer than three peers.");
 /// Requests to peers.
 pub const REQUESTS_SENT: Metric =
     counter("hornero_p2p_requests_sent_total", "Requests to peers, by method and result.").by(&["method", "result"]);
@@ -198,6 +217,10 @@ pub const ALL: &[&Metric] = &[
     &GOSSIP_VERDICTS,
     &GOSSIP_RECEIVED,
     &GOSSIP_MALFORMED,
+    &GOSSIP_MESH_PEERS,
+    &GOSSIP_SCORES,
+    &SUBNET_PEERS,
+    &SUBNETS_THIN,
     &REQUESTS_SENT,
     &REQUESTS_SERVED,
     &PEERS_BANNED,

@@ -129,6 +129,12 @@ fn tell(network: &P2pHandle, command: NetworkCommand) {
             let _ = answer.try_send(Err(RequestError::Unavailable("columns are not asked for yet".into())));
         }
         NetworkCommand::Listen { topic, listens } => network.listen(topic, listens),
+        NetworkCommand::SetSubnets(plan) => network.set_subnets(p2p::Subnets {
+            listen: plan.listen,
+            attnets: plan.attnets,
+            syncnets: plan.syncnets,
+            publish: plan.publish,
+        }),
         NetworkCommand::SetCustody { groups } => network.set_custody(groups),
         NetworkCommand::Report { peer, fault } => {
             let reason = match fault {

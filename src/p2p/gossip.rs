@@ -30,6 +30,10 @@ const MESSAGE_DOMAIN_VALID_SNAPPY: [u8; 4] = [1, 0, 0, 0];
 /// Snappy's densest element makes 64 bytes from 3. A message that claims more is a lie, found before memory is taken.
 const MAX_SNAPPY_RATIO: usize = 22;
 
+/// Below this gossipsub score a peer is neither told of messages nor believed when it tells of some.
+pub(super) const GOSSIP_SCORE: f64 = -40.0;
+/// Below this one our own messages are not sent to it.
+pub(super) const PUBLISH_SCORE: f64 = -80.0;
 /// Below this gossipsub score a peer is of no use any more: its messages are dropped unread.
 pub(super) const GRAYLIST_SCORE: f64 = -160.0;
 /// A peer's scores are updated once per this time.
@@ -150,8 +154,8 @@ fn score_params() -> PeerScoreParams {
 
 fn score_thresholds() -> PeerScoreThresholds {
     PeerScoreThresholds {
-        gossip_threshold: -40.0,
-        publish_threshold: -80.0,
+        gossip_threshold: GOSSIP_SCORE,
+        publish_threshold: PUBLISH_SCORE,
         graylist_threshold: GRAYLIST_SCORE,
         accept_px_threshold: 100.0,
         opportunistic_graft_threshold: 5.0,

@@ -15,6 +15,7 @@ use super::{
     protocol::MAX_REQUEST_BLOCKS,
     rpc_error::RpcError,
     score::Reason,
+    subnets::Subnets,
     topic::Topic,
 };
 use crate::{
@@ -39,6 +40,7 @@ pub(super) enum Command {
     SetStatus(Status),
     SetForks(Forks),
     SetCustody(u64),
+    SetSubnets(Subnets),
     Peers(Sender<Vec<PeerInfo>>),
     Shutdown(Sender<()>),
 }
@@ -135,6 +137,11 @@ impl P2pHandle {
     /// Sets how many custody groups we keep from now on: metadata and record tell others. The number never falls.
     pub fn set_custody(&self, groups: u64) {
         self.tell(Command::SetCustody(groups));
+    }
+
+    /// Takes part in other subnets of votes and sync committee messages than before; metadata and record tell others.
+    pub fn set_subnets(&self, subnets: Subnets) {
+        self.tell(Command::SetSubnets(subnets));
     }
 
     /// All connected peers.

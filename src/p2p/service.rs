@@ -3,6 +3,7 @@
 mod connections;
 mod gossip;
 mod inbound;
+mod measure;
 mod outbound;
 mod setup;
 
@@ -106,9 +107,9 @@ pub(super) struct Service {
     swarm: Swarm<Behaviour>,
     key: NodeKey,
     config: P2pConfig,
-    forks: Arc<Forks>,
+    pub(super) forks: Arc<Forks>,
     status: Status,
-    metadata: MetaData,
+    pub(super) metadata: MetaData,
     /// Shared with the handles.
     identity: Arc<Mutex<Identity>>,
     commands: Receiver<Command>,
@@ -116,7 +117,11 @@ pub(super) struct Service {
     outcome_sender: Sender<Outcome>,
     out: Outputs,
     /// What we listen to.
-    topics: BTreeSet<Topic>,
+    pub(super) topics: BTreeSet<Topic>,
+    /// When the gauges are set again.
+    next_measure: Instant,
+    /// Where we shall publish without listening.
+    pub(super) publish_on: BTreeSet<Topic>,
     peers: HashMap<PeerId, Peer>,
     opening: HashMap<RequestId, outbound::Opening>,
     next_id: u64,
@@ -208,6 +213,7 @@ impl Service {
             Command::SetStatus(status) => self.status = Status { fork_digest: self.forks.current, ..status },
             Command::SetForks(forks) => self.set_forks(forks),
             Command::SetCustody(groups) => self.set_custody(groups),
+            Command::SetSubnets(subnets) => self.set_subnets(subnets),
             Command::Peers(reply) => {
                 let now = Instant::now();
                 let _ = reply.try_send(self.peers.iter().map(|(id, peer)| peer.info(*id, now)).collect());
@@ -227,6 +233,10 @@ impl Service {
         if score <= BAN_BELOW && !self.bans.contains(&id) {
             self.ban(id, now);
         }
+    }
+
+    pub(super) fn gossip(&self) -> &Gossip {
+        &self.swarm.behaviour().gossip
     }
 
     fn tell_of_peer(&mut self, event: PeerEvent) {

@@ -57,6 +57,9 @@ pub struct AttesterDuty {
     /// How many members it has.
     #[serde(with = "serde_utils::quoted_u64")]
     pub committee_length: u64,
+    /// How many committees the slot has.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub committees_at_slot: u64,
 }
 
 /// A validator's places in the sync committee.
@@ -68,6 +71,39 @@ pub struct SyncDuty {
     /// Places in the committee.
     #[serde(with = "serde_utils::quoted_u64_vec")]
     pub validator_sync_committee_indices: Vec<u64>,
+}
+
+/// What a node is told of an attester, so that it takes part in the committee's subnet.
+#[derive(Clone, Debug, Serialize)]
+pub struct CommitteeSubscription {
+    /// Who.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub validator_index: ValidatorIndex,
+    /// In which committee of the slot.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub committee_index: CommitteeIndex,
+    /// How many committees the slot has.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub committees_at_slot: u64,
+    /// When.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub slot: Slot,
+    /// Whether it will aggregate.
+    pub is_aggregator: bool,
+}
+
+/// What a node is told of a member of the sync committee.
+#[derive(Clone, Debug, Serialize)]
+pub struct SyncSubscription {
+    /// Who.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub validator_index: ValidatorIndex,
+    /// Places in the committee.
+    #[serde(with = "serde_utils::quoted_u64_vec")]
+    pub sync_committee_indices: Vec<u64>,
+    /// The first epoch in which it is not a member any more.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub until_epoch: Epoch,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +136,16 @@ impl BeaconClient {
     /// Which of these validators are in the sync committee of an epoch.
     pub fn sync_duties(&self, epoch: Epoch, who: &[ValidatorIndex]) -> Result<Vec<SyncDuty>, BeaconError> {
         self.ask(&format!("/eth/v1/validator/duties/sync/{epoch}"), &indices(who))
+    }
+
+    /// Tells who will attest where.
+    pub fn subscribe_committees(&self, all: &[CommitteeSubscription], fork: ForkName) -> Result<(), BeaconError> {
+        self.post("/eth/v1/validator/beacon_committee_subscriptions", all, fork)
+    }
+
+    /// Tells who is in the sync committee.
+    pub fn subscribe_sync(&self, all: &[SyncSubscription], fork: ForkName) -> Result<(), BeaconError> {
+        self.post("/eth/v1/validator/sync_committee_subscriptions", all, fork)
     }
 
     /// A block to sign.

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use tree_hash::TreeHash;
 
 use super::{
-    beacon::{BeaconClient, BeaconError},
+    beacon::{AttesterDuty, BeaconClient, BeaconError, CommitteeSubscription, SyncSubscription},
     duties::Duties,
     keys::InteropKeys,
     signer::{Signer, is_aggregator, is_sync_committee_aggregator},
@@ -68,7 +68,14 @@ pub async fn run(config: ValidatorConfig, stop: Receiver<()>) {
             if duties.as_ref().is_none_or(|(of, _)| *of != epoch) {
                 let (fetcher, keys) = (client.clone(), client.keys.clone());
                 match smol::unblock(move || Duties::fetch(&fetcher.beacon, &keys, epoch)).await {
-                    Ok(fetched) => duties = Some((epoch, Arc::new(fetched))),
+                    Ok(fetched) => {
+                        let fetched = Arc::new(fetched);
+                        duties = Some((epoch, fetched.clone()));
+                        let subscriber = client.clone();
+                        // Beside the duties: a proposal does not wait for it.
+                        let subscribed = async move { step(&subscriber, &fetched, slot, Client::subscribe).await };
+                        smol::spawn(subscribed).detach();
+                    }
                     Err(error) => {
                         warn!("no duties for epoch {epoch}: {error}");
                         continue;
@@ -102,6 +109,34 @@ async fn step<T: Send + 'static>(
 }
 
 impl Client {
+    /// Tells the node where ours attest and sign, in this epoch and the next, so that it hears what they aggregate.
+    fn subscribe(&self, duties: &Duties, slot: Slot) -> Result<(), BeaconError> {
+        let epoch = compute_epoch_at_slot(slot);
+        let ours: Vec<ValidatorIndex> = self.keys.indices().collect();
+        let next = self.beacon.attester_duties(epoch + 1, &ours)?;
+        let coming = duties.attesters.values().flatten().chain(&next).filter(|duty| duty.slot >= slot);
+        let committees: Vec<_> = coming.filter_map(|duty| self.subscription(duty)).collect();
+        self.beacon.subscribe_committees(&committees, self.fork(slot))?;
+        let until_epoch = (epoch / EPOCHS_PER_SYNC_COMMITTEE_PERIOD + 1) * EPOCHS_PER_SYNC_COMMITTEE_PERIOD;
+        let members = duties.sync.iter().map(|duty| SyncSubscription {
+            validator_index: duty.validator_index,
+            sync_committee_indices: duty.validator_sync_committee_indices.clone(),
+            until_epoch,
+        });
+        self.beacon.subscribe_sync(&members.collect::<Vec<_>>(), self.fork(slot))
+    }
+
+    fn subscription(&self, duty: &AttesterDuty) -> Option<CommitteeSubscription> {
+        let proof = self.signer.selection_proof(self.keys.secret(duty.validator_index)?, duty.slot);
+        Some(CommitteeSubscription {
+            validator_index: duty.validator_index,
+            committee_index: duty.committee_index,
+            committees_at_slot: duty.committees_at_slot,
+            slot: duty.slot,
+            is_aggregator: is_aggregator(duty.committee_length, &proof),
+        })
+    }
+
     fn propose(&self, duties: &Duties, slot: Slot) -> Result<(), BeaconError> {
         let Some(key) = duties.proposers.get(&slot).and_then(|proposer| self.keys.secret(*proposer)) else {
             return Ok(());

@@ -16,8 +16,7 @@ use crate::{
 };
 
 impl Producer {
-    /// Takes one validator's vote: for our own aggregates and blocks. (We publish nothing in subnets yet: votes travel in
-    /// aggregates.)
+    /// Takes one validator's vote: for our own aggregates and blocks, and publishes it in its subnet.
     pub async fn submit_attestation(&self, vote: SingleAttestation) -> Result<(), SubmitError> {
         let data = vote.data;
         self.check_votes_data(&data)?;
@@ -27,7 +26,10 @@ impl Producer {
         let config = self.chain.config();
         let index = vote.committee_index.min(MAX_COMMITTEES_PER_SLOT as u64);
         let subnet = compute_subnet_for_attestation(config, shuffling.committees_per_slot, data.slot, index);
-        self.take(state, GossipMessage::Attestation(Arc::new(vote), subnet)).await
+        let message = GossipMessage::Attestation(Arc::new(vote), subnet);
+        self.take(state, message.clone()).await?;
+        self.chain.publish(Publication::Message(message));
+        Ok(())
     }
 
     /// Takes a validator's aggregate, and publishes it.
@@ -41,13 +43,14 @@ impl Producer {
         Ok(())
     }
 
-    /// Takes a sync committee member's signature of a head, for each subcommittee that it is in.
+    /// Takes a sync committee member's signature of a head, for each subcommittee that it is in, and publishes it there.
     pub async fn submit_sync_message(&self, message: SyncCommitteeMessage) -> Result<(), SubmitError> {
         self.check_now(message.slot)?;
         let state = self.state_for(compute_epoch_at_slot(message.slot)).await?;
         let (shared, snapshot) = (self.chain.shared.clone(), self.chain.snapshot());
         let verified = smol::unblock(move || verify_sync_message(&shared, &snapshot, &state, message)).await;
         for verified in verified.map_err(|refusal| SubmitError::Invalid(refusal.reason))? {
+            self.chain.publish(Publication::Message(verified.message.clone()));
             self.pools.add(verified).await;
         }
         Ok(())

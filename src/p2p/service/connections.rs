@@ -16,7 +16,7 @@ use crate::{
         pace::Pace,
         peer::{Direction, Peer, PeerState},
         score::{Reason, Score},
-        service::outbound::Call,
+        service::{measure::MEASURE_EVERY, outbound::Call},
     },
 };
 
@@ -186,6 +186,10 @@ impl Service {
         }
         if self.stopping.is_none() {
             self.dial_due(now);
+        }
+        if self.next_measure <= now {
+            self.next_measure = now + MEASURE_EVERY;
+            self.measure();
         }
         let limit = self.config.response_timeout;
         self.fail_openings(|opening| opening.since + limit <= now);

@@ -1,7 +1,7 @@
 //! From a configuration to a running task.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -77,6 +77,8 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
         outcome_sender,
         out,
         topics: Topic::GLOBAL.into(),
+        publish_on: BTreeSet::new(),
+        next_measure: Instant::now(),
         peers: HashMap::new(),
         opening: HashMap::new(),
         next_id: 0,
@@ -169,7 +171,7 @@ impl Service {
     }
 
     /// Begins to listen to a topic, or ends it; again after each change of forks.
-    pub(super) fn listen(&mut self, topic: Topic, listens: bool) {
+    pub(in crate::p2p) fn listen(&mut self, topic: Topic, listens: bool) {
         let has_changed = if listens { self.topics.insert(topic) } else { self.topics.remove(&topic) };
         if has_changed && listens {
             if let Err(e) = self.subscribe() {
@@ -206,7 +208,7 @@ impl Service {
     }
 
     /// Makes our record and metadata for others anew.
-    fn renew_record(&mut self) {
+    pub(in crate::p2p) fn renew_record(&mut self) {
         let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
         identity.metadata = self.metadata.clone();
         match self.key.record(&reachable(&self.config, &identity.listen_addrs), &self.forks, &self.metadata) {

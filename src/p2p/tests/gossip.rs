@@ -106,6 +106,38 @@ fn topics_follow_the_fork() {
     });
 }
 
+/// A vote in a subnet reaches who joined it; metadata and record say what is kept for long, and only that.
+#[test]
+fn subnets_are_joined_announced_and_left() {
+    smol::block_on(async {
+        let (first, second) = pair(|_| ()).await;
+        let vote = |slot| {
+            let data = AttestationData { slot, ..AttestationData::default() };
+            SingleAttestation { committee_index: 1, attester_index: 2, data, signature: BLSSignature::ZERO }
+        };
+        let before = second.handle.identity();
+        let topics = |subnets: &[u64]| subnets.iter().map(|subnet| Topic::BeaconAttestation(*subnet)).collect();
+        let kept =
+            Subnets { listen: topics(&[5, 6, 9]), attnets: [5, 6].into(), syncnets: [2].into(), ..Subnets::default() };
+        second.handle.set_subnets(kept.clone());
+        publish(&first, Topic::BeaconAttestation(9), vote(1).as_ssz_bytes()).await;
+        assert_eq!(next(&second.events.gossip_votes).await.message, GossipMessage::Attestation(vote(1).into(), 9));
+        let after = second.handle.identity();
+        assert_eq!(after.metadata.seq_number, before.metadata.seq_number + 1);
+        assert_eq!(after.metadata.attnets.iter().enumerate().filter(|(_, set)| *set).count(), 2);
+        assert!(after.metadata.attnets.get(5).unwrap() && after.metadata.syncnets.get(2).unwrap());
+        assert_ne!(after.enr.get_raw_rlp("attnets"), before.enr.get_raw_rlp("attnets"));
+        // A duty's subnet is left, and the announcement stays as it was.
+        second.handle.set_subnets(Subnets { listen: topics(&[5, 6]), ..kept });
+        eventually(async || {
+            first.handle.publish(Topic::BeaconAttestation(9), vote(2).as_ssz_bytes()).await
+                == Err(PublishError::NoPeers)
+        })
+        .await;
+        assert_eq!(second.handle.identity().metadata, after.metadata);
+    });
+}
+
 /// All other topics: what is said in one node is heard in the other, in its own queue.
 #[test]
 fn messages_of_all_topics_cross_a_connection() {
