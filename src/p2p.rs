@@ -29,14 +29,16 @@ mod subnets;
 mod tcp;
 mod topic;
 mod transport;
+mod useful;
 pub mod wire;
 
 pub use address::{PeerAddress, parse as parse_peer_address};
 pub use config::{DEFAULT_CUSTODY_GROUP_COUNT, DEFAULT_MAX_PEERS, Forks, P2pConfig, P2pError};
 pub use events::{
-    Blocks, Custody, GossipBlock, GossipColumn, GossipSmall, InboundRequest, P2pEvents, PeerEvent, PublishError,
+    Blocks, Custody, GossipBlock, GossipColumn, GossipSmall, Held, InboundRequest, P2pEvents, PeerEvent, PublishError,
     RequestKind, Verdict,
 };
+pub use gossip::NetworkSize;
 pub use handle::{Identity, P2pHandle};
 pub use identity::{Enr, node_id};
 pub use libp2p::{Multiaddr, PeerId, gossipsub::MessageId};

@@ -101,6 +101,16 @@ pub const GOSSIP_MALFORMED: Metric = counter(
     "Gossip messages that were too large, did not decompress or were not valid SSZ.",
 )
 .by(&["topic"]);
+/// Gossip messages, with copies.
+pub const GOSSIP_COPIES: Metric =
+    counter("hornero_p2p_gossip_copies_total", "Gossip messages received, every copy of each counted, by topic.")
+        .by(&["topic"]);
+/// Bytes of gossip.
+pub const GOSSIP_BYTES: Metric = counter(
+    "hornero_p2p_gossip_bytes_total",
+    "Bytes of gossip messages received, compressed, every copy of each counted, by topic.",
+)
+.by(&["topic"]);
 /// Peers in the meshes.
 pub const GOSSIP_MESH_PEERS: Metric =
     gauge("hornero_p2p_mesh_peers", "Peers in a topic's mesh; of topics with subnets, the smallest of their meshes.")
@@ -217,6 +227,8 @@ pub const ALL: &[&Metric] = &[
     &GOSSIP_VERDICTS,
     &GOSSIP_RECEIVED,
     &GOSSIP_MALFORMED,
+    &GOSSIP_COPIES,
+    &GOSSIP_BYTES,
     &GOSSIP_MESH_PEERS,
     &GOSSIP_SCORES,
     &SUBNET_PEERS,

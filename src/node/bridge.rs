@@ -36,12 +36,14 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs, config: Arc
     let votes = carry_small(&events.gossip_votes, &chain.gossip_votes);
     let operations = carry_small(&events.gossip_operations, &chain.gossip_operations);
     let columns = async {
-        while let Ok(p2p::GossipColumn { id, peer, subnet, sidecar, received_at }) = events.gossip_columns.recv().await
+        while let Ok(p2p::GossipColumn { id, peer, subnet, sidecar, received_at, held }) =
+            events.gossip_columns.recv().await
         {
             let (id, received_ms) = (gossip_id(peer, &id), since_1970_ms(received_at));
             if chain.gossip_columns.send(words::GossipColumn { id, subnet, sidecar, received_ms }).await.is_err() {
                 return;
             }
+            drop(held);
         }
     };
     let peers = async {

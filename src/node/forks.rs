@@ -6,6 +6,11 @@ use crate::{
     types::{Config, Epoch, ForkDigest, ForkName, Hash256, preset::FAR_FUTURE_EPOCH},
 };
 
+/// Epochs before a fork in which its topics are listened to already, so that their meshes stand when it begins, and after it in
+/// which the old ones still are: peers may be late.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/p2p-interface.md#transitioning-the-gossip>
+const EPOCHS_AROUND_A_FORK: Epoch = 2;
+
 /// The forks of a network as they stand in `epoch`.
 pub fn forks_at(config: &Config, genesis_validators_root: Hash256, epoch: Epoch) -> Forks {
     let digest = |epoch: Epoch| -> ForkDigest {
@@ -21,6 +26,10 @@ pub fn forks_at(config: &Config, genesis_validators_root: Hash256, epoch: Epoch)
     changes.sort_unstable();
     changes.dedup();
     let next = changes.iter().copied().find(|change| *change > epoch);
+    let coming = next.filter(|next| next - epoch <= EPOCHS_AROUND_A_FORK);
+    let latest = changes.iter().copied().rfind(|change| *change <= epoch && *change > 0);
+    let passed = latest.filter(|latest| epoch - latest < EPOCHS_AROUND_A_FORK).map(|latest| latest - 1);
+    let also = coming.into_iter().chain(passed).map(digest).collect();
     let next_regular = regular.into_iter().filter(|change| *change > epoch && *change != FAR_FUTURE_EPOCH).min();
     Forks {
         current: digest(epoch),
@@ -29,6 +38,7 @@ pub fn forks_at(config: &Config, genesis_validators_root: Hash256, epoch: Epoch)
         next_version: config.fork_version(next_regular.unwrap_or(epoch)),
         next_epoch: next.unwrap_or(FAR_FUTURE_EPOCH),
         next_digest: next.map_or(ForkDigest::ZERO, digest),
+        also,
     }
 }
 
@@ -81,6 +91,26 @@ mod tests {
         }
         assert_eq!(after.fork_of(forks_at(&config, root, 300_000).current), Some(ForkName::Deneb));
         assert_eq!(after.fork_of(ForkDigest::ZERO), None);
+    }
+
+    #[test]
+    fn topics_of_both_forks_are_listened_to_around_each_change() {
+        let blobs = |epoch, max_blobs_per_block| BlobParameters { epoch, max_blobs_per_block };
+        let blob_schedule = vec![blobs(412_672, 15), blobs(412_673, 21), blobs(420_000, 32)];
+        let config = Config { blob_schedule, ..Config::default() };
+        let at = |epoch| forks_at(&config, Hash256::repeat_byte(7), epoch);
+        assert!(at(412_669).also.is_empty());
+        assert_eq!(at(412_670).also, [at(412_672).current]);
+        assert_eq!(at(412_671).also, [at(412_672).current], "one change ahead at a time");
+        assert_eq!(at(412_672).also, [at(412_673).current, at(412_671).current]);
+        assert_eq!(at(412_673).also, [at(412_672).current]);
+        assert_eq!(at(412_674).also, [at(412_672).current]);
+        assert!(at(412_675).also.is_empty());
+        // Peers see from `nfd` and `eth2` that we are ready.
+        assert_eq!((at(419_998).next_digest, at(419_998).next_epoch), (at(420_000).current, 420_000));
+        for epoch in [412_670, 412_672, 412_674] {
+            assert!(at(epoch).also.iter().all(|fork| at(epoch).fork_of(*fork) == Some(ForkName::Fulu)));
+        }
     }
 
     #[test]

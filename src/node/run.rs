@@ -33,7 +33,7 @@ use crate::{
     db::{Database, DbConfig, DbError},
     engine::Engine,
     metrics::{self, Exporter},
-    p2p::{self, P2pConfig, P2pError, P2pHandle},
+    p2p::{self, NetworkSize, P2pConfig, P2pError, P2pHandle},
     types::{BeaconState, Hash256, SignedBeaconBlock, preset::SLOTS_PER_EPOCH},
 };
 
@@ -335,6 +335,7 @@ async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pH
         external_ip: config.external_ip,
         boot_nodes: config.boot_nodes.clone(),
         max_peers: config.target_peers,
+        network_size: NetworkSize { slot, active_validators: active_validators(chain) },
         seen_ttl: slot * SEEN_SLOTS,
         status_interval: slot * STATUS_SLOTS,
         ..P2pConfig::new(network_key(config), forks, status)
@@ -342,27 +343,37 @@ async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pH
     Ok(p2p::start(network).await?)
 }
 
+/// How many validators attest; as many as there are, if nobody has looked yet.
+fn active_validators(chain: &ChainHandle) -> u64 {
+    let state = chain.snapshot().head_state.clone();
+    let shuffling = state.caches.shuffling(state.current_epoch());
+    shuffling.map_or(state.validators.len() as u64, |shuffling| shuffling.shuffled.len() as u64)
+}
+
 fn api_context(chain: &ChainHandle, network: &P2pHandle, producer: Producer, exporter: Exporter) -> ApiContext {
     let (chain, network) = (chain.clone(), super::info::network_info(network));
     ApiContext { chain, producer, network, exporter, body_bytes: Default::default() }
 }
 
-/// In each slot: the line, the gauges, and the network's fork.
+/// In each slot: the network's fork as it begins, then the line and the gauges.
 async fn each_slot(chain: ChainHandle, network: P2pHandle, log_slots: bool) {
     let clock = chain.clock().clone();
     let mut forks = forks_at(chain.config(), chain.genesis_validators_root(), clock.epoch());
     loop {
-        // Late in the slot, when its block should have come.
         let next = clock.slot() + 1;
-        clock.until(clock.start_of(next) + clock.slot_ms() / 2).await;
+        clock.until(clock.start_of(next)).await;
         let now = forks_at(chain.config(), chain.genesis_validators_root(), clock.epoch());
         if now != forks {
             if now.current != forks.current {
                 info!("the chain is in another fork now: topics change to {}", now.current);
+            } else if now.also.len() > forks.also.len() {
+                info!("a fork is near: we listen to its topics, too ({})", now.next_digest);
             }
             network.set_forks(now.clone());
             forks = now;
         }
+        // Late in the slot, when its block should have come.
+        clock.until(clock.start_of(next) + clock.slot_ms() / 2).await;
         let peers = network.peers().await.len();
         if log_slots {
             slot_log::log(&chain.snapshot(), peers);

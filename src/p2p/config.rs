@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    gossip::NetworkSize,
     messages::{ENRForkID, Status},
     transport::Muxers,
 };
@@ -32,6 +33,9 @@ pub struct Forks {
     pub next_epoch: Epoch,
     /// Digest of the next fork, or zero.
     pub next_digest: ForkDigest,
+    /// Forks besides the current one whose topics we listen to: the next shortly before it begins, the last shortly after it
+    /// ended. Peers may be on them.
+    pub also: Vec<ForkDigest>,
 }
 
 impl Forks {
@@ -44,6 +48,7 @@ impl Forks {
             next_version: version,
             next_epoch: Epoch::MAX,
             next_digest: ForkDigest::default(),
+            also: Vec::new(),
         }
     }
 
@@ -53,6 +58,11 @@ impl Forks {
             return Some(self.current_name);
         }
         self.known.iter().find(|(known, _)| *known == digest).map(|(_, fork)| *fork)
+    }
+
+    /// Every fork whose topics we listen to.
+    pub fn listened(&self) -> impl Iterator<Item = ForkDigest> + '_ {
+        std::iter::once(self.current).chain(self.also.iter().copied().filter(|fork| *fork != self.current))
     }
 
     /// The record's `eth2` entry.
@@ -82,6 +92,8 @@ pub struct P2pConfig {
     pub status: Status,
     /// Groups of data columns that we keep.
     pub custody_group_count: u64,
+    /// How many messages gossip should bring.
+    pub network_size: NetworkSize,
     /// How long gossip ids are remembered: two epochs.
     pub seen_ttl: Duration,
     /// Longest wait for the start of a response, and for each next piece of it.
@@ -109,6 +121,7 @@ impl P2pConfig {
             forks,
             status,
             custody_group_count: DEFAULT_CUSTODY_GROUP_COUNT,
+            network_size: NetworkSize { slot: Duration::from_secs(12), active_validators: 1_000_000 },
             seen_ttl: Duration::from_secs(2 * 32 * 12),
             response_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(20),

@@ -1,6 +1,12 @@
 //! What the network tells the rest of the node, and the queues in which it does.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
+};
 
 use async_channel::{Receiver, Sender};
 use libp2p::{PeerId, gossipsub::MessageId};
@@ -16,6 +22,9 @@ pub(super) const GOSSIP_VOTES: usize = 256;
 pub(super) const GOSSIP_OPERATIONS: usize = 16;
 /// Gossiped columns that wait: a block brings as many as we listen to, some 45 KB each with today's blobs.
 pub(super) const GOSSIP_COLUMNS: usize = 32;
+/// Bytes of blocks and columns that wait, as SSZ: three of the largest blocks, or all that a healthy slot brings many times over.
+/// Without it, 64 blocks of ten megabytes could.
+pub(super) const GOSSIP_BYTES: usize = 32 << 20;
 /// Requests for blocks that wait: more peers than this do not ask at the same moment.
 pub(super) const REQUESTS: usize = 64;
 /// News of peers that wait: several for each peer.
@@ -37,8 +46,35 @@ pub struct P2pEvents {
     pub peers: Receiver<PeerEvent>,
 }
 
+/// Counts the bytes that wait in queues.
+#[derive(Debug, Default)]
+pub(super) struct Queued(Arc<AtomicUsize>);
+
+/// Bytes that wait, until this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    bytes: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Queued {
+    /// Room for a message of `bytes`, if there is any.
+    pub fn hold(&self, bytes: usize) -> Option<Arc<Held>> {
+        let held = Held { bytes, all: self.0.clone() };
+        // What did not fit is given back as it is dropped.
+        (self.0.fetch_add(bytes, Ordering::Relaxed) + bytes <= GOSSIP_BYTES).then(|| Arc::new(held))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// The sending ends.
 pub(super) struct Outputs {
+    pub queued: Queued,
     pub gossip_blocks: Sender<GossipBlock>,
     pub gossip_votes: Sender<GossipSmall>,
     pub gossip_operations: Sender<GossipSmall>,
@@ -56,6 +92,7 @@ pub(super) fn queues() -> (Outputs, P2pEvents) {
     let (request_sender, requests) = async_channel::bounded(REQUESTS);
     let (peer_sender, peers) = async_channel::bounded(PEER_EVENTS);
     let outputs = Outputs {
+        queued: Queued::default(),
         gossip_blocks: block_sender,
         gossip_votes: vote_sender,
         gossip_operations: operation_sender,
@@ -77,6 +114,8 @@ pub struct GossipBlock {
     pub block: Arc<SignedBeaconBlock>,
     /// When it came.
     pub received_at: SystemTime,
+    /// Its place among the bytes that may wait.
+    pub held: Arc<Held>,
 }
 
 /// A small message from gossip; as with a block, a verdict is due.
@@ -105,6 +144,8 @@ pub struct GossipColumn {
     pub sidecar: Arc<DataColumnSidecar>,
     /// When it came.
     pub received_at: SystemTime,
+    /// Its place among the bytes that may wait.
+    pub held: Arc<Held>,
 }
 
 /// What validation says of a gossip message.
@@ -197,4 +238,22 @@ pub enum PublishError {
     /// It is too large, or the queues to all peers are full.
     #[error("{0}")]
     Failed(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_wait_have_a_bound_and_are_given_back() {
+        let queued = Queued::default();
+        let half = queued.hold(GOSSIP_BYTES / 2).unwrap();
+        let other = queued.hold(GOSSIP_BYTES / 2).unwrap();
+        assert!(queued.hold(1).is_none());
+        drop(half);
+        assert!(queued.hold(GOSSIP_BYTES / 2 + 1).is_none());
+        assert!(queued.hold(GOSSIP_BYTES / 2).is_some());
+        drop(other);
+        assert_eq!(queued.0.load(Ordering::Relaxed), 0);
+    }
 }

@@ -6,12 +6,14 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::{
     events::Custody,
+    gossip::Bucket,
     identity::{Enr, node_id_of},
     messages::{MetaData, Status},
     meter::Meter,
     pace::Pace,
     protocol::Method,
     score::Score,
+    useful::Useful,
 };
 
 /// Who opened the connection.
@@ -94,6 +96,10 @@ pub(super) struct Peer {
     pub score: Score,
     pub status: Option<Status>,
     pub metadata: Option<MetaData>,
+    /// New blocks that it may still gossip.
+    pub blocks: Bucket,
+    /// What its gossip was worth.
+    pub useful: Useful,
     /// Requests under way to the peer, by method.
     pub asked: [u8; Method::COUNT],
     /// Requests of the peer under way, by method.

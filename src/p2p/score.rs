@@ -23,6 +23,8 @@ pub enum Reason {
     GossipMalformed,
     /// A gossip message that failed validation.
     GossipRejected,
+    /// More gossip than any honest peer sends: copies, blocks without parents, or nothing that is of use.
+    GossipFlood,
     /// Gossipsub's own score for the peer fell below its last threshold.
     GossipScore,
     /// A request that could not be decoded.
@@ -51,6 +53,7 @@ impl Reason {
         match self {
             Reason::GossipMalformed => "gossip_malformed",
             Reason::GossipRejected => "gossip_rejected",
+            Reason::GossipFlood => "gossip_flood",
             Reason::GossipScore => "gossip_score",
             Reason::RequestMalformed => "request_malformed",
             Reason::TooManyRequests => "too_many_requests",
@@ -71,6 +74,7 @@ impl Reason {
             Reason::Timeout | Reason::TooManyRequests => -5.0,
             Reason::GossipRejected | Reason::BadRange => -10.0,
             Reason::GossipMalformed
+            | Reason::GossipFlood
             | Reason::RequestMalformed
             | Reason::ResponseMalformed
             | Reason::ResponseUnrelated => -20.0,

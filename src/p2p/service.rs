@@ -29,7 +29,7 @@ use super::{
     config::{Forks, P2pConfig},
     dialer::Dialer,
     events::{Outputs, PeerEvent},
-    gossip::Gossip,
+    gossip::{Gossip, Metered, application_score},
     handle::{Command, Identity},
     identity::NodeKey,
     messages::{GoodbyeReason, MetaData, Status},
@@ -43,6 +43,7 @@ use super::{
     streams::{self, RequestId},
     topic::Topic,
     transport,
+    useful::Useful,
 };
 use crate::metrics::{self, PEERS, PEERS_PUNISHED, QUEUE_DROPPED};
 
@@ -62,7 +63,7 @@ pub(super) struct Behaviour {
     blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     streams: streams::Behaviour,
     identify: identify::Behaviour,
-    gossip: Gossip,
+    gossip: Metered,
 }
 
 /// What the tasks of single requests tell this task.
@@ -118,6 +119,8 @@ pub(super) struct Service {
     out: Outputs,
     /// What we listen to.
     pub(super) topics: BTreeSet<Topic>,
+    /// What everybody's gossip was worth.
+    useful: Useful,
     /// When the gauges are set again.
     next_measure: Instant,
     /// Where we shall publish without listening.
@@ -173,7 +176,7 @@ impl Service {
 
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
-            SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Streams(event)) => self.on_stream(event),
             SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.on_identify(event),
             SwarmEvent::Behaviour(_) => {}
@@ -229,14 +232,14 @@ impl Service {
         metrics::inc(&PEERS_PUNISHED, &[("reason", reason.label())]);
         let score = peer.score.punish(reason, now);
         debug!(peer = %id, reason = reason.label(), score, "peer punished");
-        self.swarm.behaviour_mut().gossip.set_application_score(&id, score);
+        self.swarm.behaviour_mut().gossip.sub.set_application_score(&id, application_score(score));
         if score <= BAN_BELOW && !self.bans.contains(&id) {
             self.ban(id, now);
         }
     }
 
     pub(super) fn gossip(&self) -> &Gossip {
-        &self.swarm.behaviour().gossip
+        &self.swarm.behaviour().gossip.sub
     }
 
     fn tell_of_peer(&mut self, event: PeerEvent) {

@@ -49,6 +49,13 @@ impl Topic {
         IdentTopic::new(format!("/eth2/{}/{}/ssz_snappy", hex::encode(fork), self.name()))
     }
 
+    /// The fork that a topic string is of.
+    pub(super) fn fork_of(text: &str) -> Option<ForkDigest> {
+        let (fork, _) = text.strip_prefix("/eth2/")?.split_once('/')?;
+        let bytes: [u8; 4] = hex::decode(fork).ok()?.try_into().ok()?;
+        Some(ForkDigest::from(bytes))
+    }
+
     /// The topic that a string names, on any fork.
     pub(super) fn parse(text: &str) -> Option<Topic> {
         let (fork, rest) = text.strip_prefix("/eth2/")?.split_once('/')?;

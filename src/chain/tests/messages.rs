@@ -11,6 +11,7 @@ use crate::{
         network::{Publication, Verdict},
         pools::SUBCOMMITTEE_SIZE,
         produce::Producer,
+        subnets::CommitteeSubscription,
     },
     crypto::*,
     engine::Engine,
@@ -86,6 +87,16 @@ fn a_vote_is_accepted_once_and_in_its_subnet() {
     assert_eq!(rig.gossip_message(elsewhere), Verdict::Reject);
     let forged = SingleAttestation { signature: recording_signature(), ..vote.clone() };
     assert_eq!(rig.gossip_message(GossipMessage::Attestation(Arc::new(forged), subnet)), Verdict::Reject);
+    // One of our validators aggregates in the committee, so that the votes of others are summed one by one.
+    let snapshot = rig.handle.snapshot();
+    let committees_at_slot = snapshot.head_state.caches.shuffling(vote.data.target.epoch).unwrap().committees_per_slot;
+    let aggregator = CommitteeSubscription { slot: HEAD, committee_index: 0, committees_at_slot, is_aggregator: true };
+    soon("a subscription", rig.handle.subscribe_committees(vec![aggregator]));
+    soon("the task to know it", async {
+        while rig.handle.shared.aggregating.load().is_empty() {
+            smol::future::yield_now().await;
+        }
+    });
     assert_eq!(rig.gossip_message(good.clone()), Verdict::Accept);
     assert_eq!(rig.gossip_message(good), Verdict::Ignore);
     // It is pooled.

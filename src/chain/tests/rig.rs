@@ -306,7 +306,13 @@ async fn play_network(
                 smol::spawn(give(manners(&peer), wanted, answer)).detach();
                 Told::Request(peer, slots)
             }
-            NetworkCommand::AskStatus(_) | NetworkCommand::SetStatus(_) => continue,
+            NetworkCommand::AskStatus(_)
+            | NetworkCommand::SetStatus(_)
+            | NetworkCommand::Listen { .. }
+            | NetworkCommand::SetSubnets(_)
+            | NetworkCommand::SetCustody { .. } => continue,
+            // Nobody has columns.
+            NetworkCommand::ColumnsByRange { .. } | NetworkCommand::ColumnsByRoot { .. } => continue,
         };
         // A test that does not listen is not waited for.
         let _ = tell.force_send(told);

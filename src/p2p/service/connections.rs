@@ -11,12 +11,13 @@ use crate::{
     p2p::{
         client::printable,
         events::PeerEvent,
-        gossip::GRAYLIST_SCORE,
+        gossip::{Bucket, GRAYLIST_SCORE, application_score},
         messages::{GoodbyeReason, Status},
         pace::Pace,
         peer::{Direction, Peer, PeerState},
         score::{Reason, Score},
-        service::{measure::MEASURE_EVERY, outbound::Call},
+        service::{gossip::BLOCKS_AT_ONCE, measure::MEASURE_EVERY, outbound::Call},
+        useful::Useful,
     },
 };
 
@@ -76,6 +77,8 @@ impl Service {
             score: Score::new(now),
             status: None,
             metadata: None,
+            blocks: Bucket::new(BLOCKS_AT_ONCE, now),
+            useful: Useful::default(),
             asked: Default::default(),
             serving: Default::default(),
             meter: self.meters.of(endpoint.get_remote_address()),
@@ -121,7 +124,7 @@ impl Service {
         if peer.state == PeerState::Disconnecting {
             return;
         }
-        if status.fork_digest != self.forks.current {
+        if !self.forks.listened().any(|fork| fork == status.fork_digest) {
             info!(peer = %id, theirs = %status.fork_digest, ours = %self.forks.current, "peer is on another network or fork");
             self.dialer.useless(&id);
             return self.leave(id, GoodbyeReason::IrrelevantNetwork);
@@ -235,7 +238,7 @@ impl Service {
         if self.peers.get(&id).is_some_and(|peer| peer.next_status <= now) {
             self.ask_status(id);
         }
-        let gossip_score = self.swarm.behaviour().gossip.peer_score(&id);
+        let gossip_score = self.gossip().peer_score(&id);
         if gossip_score.is_some_and(|score| score < GRAYLIST_SCORE) {
             self.punish(id, Reason::GossipScore);
         }
@@ -246,7 +249,7 @@ impl Service {
     fn refresh_application_score(&mut self, id: PeerId, now: Instant) {
         let Some(score) = self.peers.get(&id).map(|peer| peer.score.at(now)) else { return };
         if score < 0.0 {
-            self.swarm.behaviour_mut().gossip.set_application_score(&id, score);
+            self.swarm.behaviour_mut().gossip.sub.set_application_score(&id, application_score(score));
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Gossip in and out.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use async_channel::TrySendError;
 use libp2p::{
@@ -15,20 +18,40 @@ use crate::{
     metrics::{self, GOSSIP_MALFORMED, GOSSIP_RECEIVED, GOSSIP_VERDICTS, QUEUE_DROPPED},
     p2p::{
         events::{GossipBlock, GossipColumn, GossipSmall, PublishError, Verdict},
+        gossip::GossipEvent,
         score::Reason,
         topic::Topic,
     },
-    types::{DataColumnSidecar, GossipMessage, SignedBeaconBlock},
+    types::{DataColumnSidecar, ForkName, GossipMessage, SignedBeaconBlock},
 };
 
+/// Penalties for the malformed messages of one RPC: three of them are a ban.
+const MOST_PENALTIES: u64 = 4;
+/// New blocks that a peer may gossip at once: what it was told while we were busy, with room for equivocations.
+pub(super) const BLOCKS_AT_ONCE: f64 = 64.0;
+/// New blocks in a slot over time. An honest peer passes on what it has accepted: one.
+const BLOCKS_PER_SLOT: f64 = 2.0;
+
 impl Service {
-    pub(super) fn on_gossip(&mut self, event: gossipsub::Event) {
+    pub(super) fn on_gossip_event(&mut self, event: GossipEvent) {
+        match event {
+            GossipEvent::Gossip(event) => self.on_gossip(event),
+            // They never came as far as here: what they cost was all the work of refusing them.
+            GossipEvent::Malformed(peer, messages) => {
+                (0..messages.min(MOST_PENALTIES)).for_each(|_| self.punish(peer, Reason::GossipMalformed));
+            }
+            GossipEvent::Flood(peer) => self.punish(peer, Reason::GossipFlood),
+        }
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source: peer, message_id, message } => {
-                let Some(topic) = Topic::parse(message.topic.as_str()) else { return };
+                let name = message.topic.as_str();
+                let Some((topic, fork)) = Topic::parse(name).zip(self.fork_of(name)) else { return };
                 metrics::inc(&GOSSIP_RECEIVED, &[("topic", topic.label())]);
                 match topic {
-                    Topic::BeaconBlock => self.on_block(message_id, peer, &message.data),
+                    Topic::BeaconBlock => self.on_block(message_id, peer, fork, &message.data),
                     Topic::DataColumnSidecar(subnet) => self.on_column(message_id, peer, subnet, &message.data),
                     _ => self.on_small(message_id, peer, topic, &message.data),
                 }
@@ -38,17 +61,38 @@ impl Service {
         }
     }
 
-    fn on_block(&mut self, id: MessageId, peer: PeerId, ssz: &[u8]) {
-        let Ok(block) = SignedBeaconBlock::from_ssz_bytes(self.forks.current_name, ssz) else {
+    /// How what comes on a topic is encoded.
+    fn fork_of(&self, topic: &str) -> Option<ForkName> {
+        self.forks.fork_of(Topic::fork_of(topic)?)
+    }
+
+    fn on_block(&mut self, id: MessageId, peer: PeerId, fork: ForkName, ssz: &[u8]) {
+        if !self.may_send_block(peer) {
+            self.report_to_gossipsub(Topic::BeaconBlock, &id, peer, MessageAcceptance::Ignore, "ignore");
+            return self.punish(peer, Reason::GossipFlood);
+        }
+        let Ok(block) = SignedBeaconBlock::from_ssz_bytes(fork, ssz) else {
             return self.on_malformed(Topic::BeaconBlock, &id, peer);
         };
-        let message = GossipBlock { id, peer, block: Arc::new(block), received_at: SystemTime::now() };
-        if let Err(TrySendError::Full(dropped) | TrySendError::Closed(dropped)) =
-            self.out.gossip_blocks.try_send(message)
-        {
-            metrics::inc(&QUEUE_DROPPED, &[("queue", "gossip_blocks")]);
-            self.judge(Topic::BeaconBlock, &dropped.id, dropped.peer, Verdict::Ignore);
+        let Some(held) = self.out.queued.hold(ssz.len()) else {
+            return self.drop_message("gossip_blocks", Topic::BeaconBlock, &id, peer);
+        };
+        let message = GossipBlock { id, peer, block: Arc::new(block), received_at: SystemTime::now(), held };
+        if let Err(dropped) = self.out.gossip_blocks.try_send(message).map_err(TrySendError::into_inner) {
+            self.drop_message("gossip_blocks", Topic::BeaconBlock, &dropped.id, dropped.peer);
         }
+    }
+
+    fn may_send_block(&mut self, peer: PeerId) -> bool {
+        let per_second = BLOCKS_PER_SLOT / self.config.network_size.slot.as_secs_f64().max(f64::EPSILON);
+        let peer = self.peers.get_mut(&peer);
+        peer.is_none_or(|peer| peer.blocks.draw(1.0, BLOCKS_AT_ONCE, per_second, Instant::now()))
+    }
+
+    /// There is no room for a message: nobody's fault.
+    fn drop_message(&mut self, queue: &'static str, topic: Topic, id: &MessageId, peer: PeerId) {
+        metrics::inc(&QUEUE_DROPPED, &[("queue", queue)]);
+        self.report_to_gossipsub(topic, id, peer, MessageAcceptance::Ignore, "ignore");
     }
 
     fn on_small(&mut self, id: MessageId, peer: PeerId, topic: Topic, ssz: &[u8]) {
@@ -65,17 +109,19 @@ impl Service {
             ("gossip_votes", sent.unwrap_or_else(|closed| Some(closed.into_inner())))
         };
         let Some(dropped) = dropped else { return };
-        metrics::inc(&QUEUE_DROPPED, &[("queue", queue)]);
-        self.judge(dropped.message.topic(), &dropped.id, dropped.peer, Verdict::Ignore);
+        self.drop_message(queue, dropped.message.topic(), &dropped.id, dropped.peer);
     }
 
     fn on_column(&mut self, id: MessageId, peer: PeerId, subnet: u64, ssz: &[u8]) {
         let topic = Topic::DataColumnSidecar(subnet);
         let Ok(sidecar) = DataColumnSidecar::from_ssz_bytes(ssz) else { return self.on_malformed(topic, &id, peer) };
-        let message = GossipColumn { id, peer, subnet, sidecar: Arc::new(sidecar), received_at: SystemTime::now() };
+        let Some(held) = self.out.queued.hold(ssz.len()) else {
+            return self.drop_message("gossip_columns", topic, &id, peer);
+        };
+        let (sidecar, received_at) = (Arc::new(sidecar), SystemTime::now());
+        let message = GossipColumn { id, peer, subnet, sidecar, received_at, held };
         if let Err(dropped) = self.out.gossip_columns.try_send(message).map_err(TrySendError::into_inner) {
-            metrics::inc(&QUEUE_DROPPED, &[("queue", "gossip_columns")]);
-            self.judge(topic, &dropped.id, dropped.peer, Verdict::Ignore);
+            self.drop_message("gossip_columns", topic, &dropped.id, dropped.peer);
         }
     }
 
@@ -94,7 +140,15 @@ impl Service {
         };
         self.report_to_gossipsub(topic, id, peer, acceptance, label);
         if verdict == Verdict::Reject {
-            self.punish(peer, Reason::GossipRejected);
+            return self.punish(peer, Reason::GossipRejected);
+        }
+        let is_accepted = verdict == Verdict::Accept;
+        self.useful.count(is_accepted);
+        let all = self.useful;
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        known.useful.count(is_accepted);
+        if known.useful.is_useless(all) {
+            self.punish(peer, Reason::GossipFlood);
         }
     }
 
@@ -108,12 +162,12 @@ impl Service {
     ) {
         metrics::inc(&GOSSIP_VERDICTS, &[("topic", topic.label()), ("verdict", label)]);
         // False when gossipsub has forgotten the message: too late, and no harm.
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(id, &peer, acceptance);
+        self.swarm.behaviour_mut().gossip.sub.report_message_validation_result(id, &peer, acceptance);
     }
 
     pub(super) fn publish(&mut self, topic: Topic, ssz: Vec<u8>) -> Result<(), PublishError> {
         let topic = topic.on(self.forks.current);
-        match self.swarm.behaviour_mut().gossip.publish(topic, ssz) {
+        match self.swarm.behaviour_mut().gossip.sub.publish(topic, ssz) {
             Ok(_) | Err(gossipsub::PublishError::Duplicate) => Ok(()),
             Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => Err(PublishError::NoPeers),
             Err(e) => Err(PublishError::Failed(e.to_string())),

@@ -22,7 +22,7 @@ use crate::p2p::{
     config::{Forks, P2pConfig, P2pError},
     dialer::Dialer,
     events::{self, P2pEvents},
-    gossip::{self, topic_score_params},
+    gossip,
     handle::{COMMANDS, Identity, P2pHandle},
     identity::{NodeKey, Reachable},
     messages::{MetaData, Status},
@@ -34,6 +34,7 @@ use crate::p2p::{
     streams, tcp,
     topic::Topic,
     transport,
+    useful::Useful,
 };
 
 /// Handshakes at once that others began. Each may last 20 s.
@@ -79,6 +80,7 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
         topics: Topic::GLOBAL.into(),
         publish_on: BTreeSet::new(),
         next_measure: Instant::now(),
+        useful: Useful::default(),
         peers: HashMap::new(),
         opening: HashMap::new(),
         next_id: 0,
@@ -112,7 +114,7 @@ fn swarm(key: &NodeKey, config: &P2pConfig, meters: &Meters) -> Result<Swarm<Beh
         blocked: allow_block_list::Behaviour::default(),
         streams: streams::Behaviour::new(Protocol::ALL.map(Protocol::id).to_vec()),
         identify: identify::Behaviour::new(identify),
-        gossip: gossip::build(config.seen_ttl)?,
+        gossip: gossip::build(config.seen_ttl, config.network_size)?,
     };
     let transport = transport::build(key.libp2p(), config.muxers, !config.listen_quic.is_empty(), meters)?;
     let swarm_config = libp2p::swarm::Config::with_executor(|task| smol::spawn(task).detach())
@@ -160,13 +162,19 @@ fn reachable(config: &P2pConfig, listen_addrs: &[Multiaddr]) -> Reachable {
 }
 
 impl Service {
-    /// Subscribes to the current fork's topics.
+    /// Subscribes to what we listen to, on all forks that we listen to.
     fn subscribe(&mut self) -> Result<(), P2pError> {
+        let size = self.config.network_size;
         let gossip = &mut self.swarm.behaviour_mut().gossip;
-        for topic in self.topics.iter().map(|topic| topic.on(self.forks.current)) {
-            gossip.set_topic_params(topic.clone(), topic_score_params()).map_err(|e| P2pError::Setup(e.into()))?;
-            gossip.subscribe(&topic).map_err(|e| P2pError::Setup(format!("gossip: {e}")))?;
+        for topic in &self.topics {
+            for on_fork in self.forks.listened().map(|fork| topic.on(fork)) {
+                let params = size.topic_params(*topic);
+                gossip.sub.set_topic_params(on_fork.clone(), params).map_err(|e| P2pError::Setup(e.into()))?;
+                gossip.sub.subscribe(&on_fork).map_err(|e| P2pError::Setup(format!("gossip: {e}")))?;
+            }
         }
+        let per_slot: f64 = self.topics.iter().map(|topic| size.expected_per_slot(*topic)).sum();
+        gossip.expect(per_slot / size.slot.as_secs_f64().max(f64::EPSILON));
         Ok(())
     }
 
@@ -178,7 +186,9 @@ impl Service {
                 tracing::error!("{e}");
             }
         } else if has_changed {
-            self.swarm.behaviour_mut().gossip.unsubscribe(&topic.on(self.forks.current));
+            for fork in self.forks.listened() {
+                self.swarm.behaviour_mut().gossip.sub.unsubscribe(&topic.on(fork));
+            }
         }
     }
 
@@ -186,9 +196,11 @@ impl Service {
     pub(super) fn set_forks(&mut self, forks: Forks) {
         let old = std::mem::replace(&mut self.forks, Arc::new(forks));
         self.status.fork_digest = self.forks.current;
-        if old.current != self.forks.current {
-            for topic in &self.topics {
-                self.swarm.behaviour_mut().gossip.unsubscribe(&topic.on(old.current));
+        if !old.listened().eq(self.forks.listened()) {
+            for left in old.listened().filter(|fork| !self.forks.listened().any(|now| now == *fork)) {
+                for topic in &self.topics {
+                    self.swarm.behaviour_mut().gossip.sub.unsubscribe(&topic.on(left));
+                }
             }
             if let Err(e) = self.subscribe() {
                 tracing::error!("{e}");

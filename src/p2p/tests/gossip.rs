@@ -90,6 +90,37 @@ fn full_queues_drop_the_newest_block_and_the_oldest_aggregate() {
     });
 }
 
+/// Shortly before a fork its topics are listened to, and shortly after it the old ones: whose clock is a little off misses
+/// nothing. Then the old ones are left.
+#[test]
+fn both_forks_are_heard_around_a_change() {
+    smol::block_on(async {
+        let (first, second) = pair(|_| ()).await;
+        let (old, new) = (ForkDigest::from(FORK), ForkDigest::from([7, 7, 7, 7]));
+        let forks = |current, also: &[ForkDigest]| Forks {
+            also: also.to_vec(),
+            known: vec![(old, ForkName::default()), (new, ForkName::default())],
+            ..Forks::only(current, Version::default())
+        };
+        // The second is ahead of the first all the time.
+        second.handle.set_forks(forks(old, &[new]));
+        publish(&first, Topic::BeaconBlock, block(1, 10).as_ssz_bytes()).await;
+        assert_eq!(next(&second.events.gossip_blocks).await.block.message.slot, 1);
+        first.handle.set_forks(forks(old, &[new]));
+        second.handle.set_forks(forks(new, &[old]));
+        publish(&first, Topic::BeaconBlock, block(2, 10).as_ssz_bytes()).await;
+        assert_eq!(next(&second.events.gossip_blocks).await.block.message.slot, 2);
+        publish(&second, Topic::BeaconBlock, block(3, 10).as_ssz_bytes()).await;
+        assert_eq!(next(&first.events.gossip_blocks).await.block.message.slot, 3);
+        first.handle.set_forks(forks(new, &[old]));
+        second.handle.set_forks(forks(new, &[]));
+        publish(&first, Topic::BeaconBlock, block(4, 10).as_ssz_bytes()).await;
+        assert_eq!(next(&second.events.gossip_blocks).await.block.message.slot, 4);
+        // Nobody was sent away for a status of the other fork.
+        assert!(second.handle.peers().await.iter().all(|peer| peer.state == PeerState::Connected && peer.score == 0.0));
+    });
+}
+
 #[test]
 fn topics_follow_the_fork() {
     smol::block_on(async {
@@ -129,9 +160,11 @@ fn subnets_are_joined_announced_and_left() {
         assert_ne!(after.enr.get_raw_rlp("attnets"), before.enr.get_raw_rlp("attnets"));
         // A duty's subnet is left, and the announcement stays as it was.
         second.handle.set_subnets(Subnets { listen: topics(&[5, 6]), ..kept });
+        let mut slot = 1;
         eventually(async || {
-            first.handle.publish(Topic::BeaconAttestation(9), vote(2).as_ssz_bytes()).await
-                == Err(PublishError::NoPeers)
+            slot += 1;
+            let told = first.handle.publish(Topic::BeaconAttestation(9), vote(slot).as_ssz_bytes()).await;
+            told == Err(PublishError::NoPeers)
         })
         .await;
         assert_eq!(second.handle.identity().metadata, after.metadata);
