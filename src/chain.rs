@@ -10,6 +10,7 @@
 //! | sync | peers' statuses, ranges of blocks | the network |
 //! | serve | answers to peers' requests | the network |
 //! | subnets | which subnets our validators need | the clock, the API |
+//! | light clients | what is collected for light clients | the store (events), serve |
 //! | ahead | - | the clock: what the next epoch needs |
 //! | keys | how much of the file of decompressed keys is filled | the clock |
 //! | recorder | what is written behind the chain: canonical index, states, fork choice, pruning | store |
@@ -32,6 +33,7 @@ mod fill_keys;
 pub mod gossip;
 mod handle;
 pub mod light_client;
+mod light_client_task;
 mod limits;
 mod memory;
 mod messages;
@@ -85,6 +87,7 @@ use events::Subscribers;
 pub use execution::{ExecutionCommand, PayloadVerdict};
 use gossip::{InvalidBlocks, Seen, View};
 pub use handle::ChainHandle;
+use light_client_task::LightClientMessage;
 pub use limits::Capacities;
 use memory::Sizes;
 pub use memory::{CacheBytes, StateSizes};
@@ -147,6 +150,8 @@ pub(crate) struct Shared {
     pub is_syncing: AtomicBool,
     /// The first slot from which on all blocks of our chain are stored.
     pub earliest_slot: AtomicU64,
+    /// The first slot from which on all columns of our custody are stored.
+    pub earliest_columns: AtomicU64,
     /// One for each block task that may run.
     pub block_permits: Arc<Semaphore>,
     /// The whole state on disk that differences are written against. Those that were read from disk share most of it.
@@ -176,6 +181,7 @@ pub(crate) struct Shared {
     pub store: Sender<StoreMessage>,
     pub pending: Sender<PendingMessage>,
     pub sync: Sender<SyncMessage>,
+    pub light_client: Sender<LightClientMessage>,
 }
 
 impl Shared {
@@ -217,7 +223,7 @@ impl Shared {
             finalized_epoch: finalized.epoch,
             head_root: snapshot.head_root,
             head_slot: snapshot.head_slot,
-            earliest_available_slot: snapshot.earliest_slot,
+            earliest_available_slot: serve::earliest_available_slot(self, snapshot),
         }
     }
 }

@@ -35,8 +35,8 @@ pub mod wire;
 pub use address::{PeerAddress, parse as parse_peer_address};
 pub use config::{DEFAULT_CUSTODY_GROUP_COUNT, DEFAULT_MAX_PEERS, Forks, P2pConfig, P2pError};
 pub use events::{
-    Blocks, Custody, GossipBlock, GossipColumn, GossipSmall, Held, InboundRequest, P2pEvents, PeerEvent, PublishError,
-    RequestKind, Verdict,
+    Blocks, Columns, Custody, GossipBlock, GossipColumn, GossipSmall, Held, InboundRequest, P2pEvents, PeerEvent,
+    PublishError, RequestKind, Verdict,
 };
 pub use gossip::NetworkSize;
 pub use handle::{Identity, P2pHandle};
@@ -44,7 +44,7 @@ pub use identity::{Enr, node_id};
 pub use libp2p::{Multiaddr, PeerId, gossipsub::MessageId};
 pub use messages::{Attnets, ENRForkID, GoodbyeReason, MetaData, Status, Syncnets};
 pub use peer::{Direction, PeerInfo, PeerState};
-pub use protocol::MAX_REQUEST_BLOCKS;
+pub use protocol::{MAX_REQUEST_BLOCKS, MAX_REQUEST_LIGHT_CLIENT_UPDATES};
 pub use rpc_error::RpcError;
 pub use score::Reason;
 pub use server::{ErrorCode, ResponseChunk};

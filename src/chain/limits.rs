@@ -93,6 +93,12 @@ pub const SYNC_GAP_SLOTS: u64 = 8;
 pub const ANSWER_TIMEOUT_MS: u64 = 15_000;
 /// Answers to peers' requests that run at once; the rest wait in their queue.
 pub const ANSWERS_AT_ONCE: usize = 4;
+/// `MAX_REQUEST_LIGHT_CLIENT_UPDATES`: periods in one answer to a light client.
+pub const MAX_REQUEST_LIGHT_CLIENT_UPDATES: u64 = 128;
+/// Questions of light clients that wait: one for each answer that runs.
+pub const LIGHT_CLIENT_QUESTIONS: usize = ANSWERS_AT_ONCE;
+/// Blocks that are collected for light clients in one go: more are not in memory with their states anyway.
+pub const LIGHT_CLIENT_BLOCKS_AT_ONCE: usize = MAX_STATES;
 /// Those who may listen to events at once.
 pub const MAX_SUBSCRIBERS: usize = 64;
 /// Boundary states are written this many epochs apart, as differences: a state in between, or a start after a power cut, costs

@@ -24,6 +24,8 @@ pub struct CacheBytes {
 pub(crate) struct Sizes {
     /// The fork-choice store: blocks, votes, balances.
     pub fork_choice: AtomicUsize,
+    /// What is collected for light clients.
+    pub light_clients: AtomicUsize,
 }
 
 /// States in memory, and what they cost.
@@ -58,6 +60,7 @@ impl ChainHandle {
             ("public keys", shared.keys.bytes()),
             ("known blocks", snapshot.blocks.bytes()),
             ("fork choice", shared.sizes.fork_choice.load(Ordering::Relaxed)),
+            ("light clients", shared.sizes.light_clients.load(Ordering::Relaxed)),
             ("seen gossip", shared.seen.bytes()),
             ("database index", shared.db.memory_bytes().map_or(0, |bytes| bytes as usize)),
         ];

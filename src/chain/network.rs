@@ -266,7 +266,7 @@ pub enum PeerEvent {
     },
 }
 
-/// A peer asks for blocks or columns.
+/// A peer asks for what the chain has.
 #[derive(Clone, Debug)]
 pub struct InboundRequest {
     /// Who.
@@ -277,7 +277,7 @@ pub struct InboundRequest {
     pub reply: Sender<ResponseChunk>,
 }
 
-/// Which blocks, or columns.
+/// What a peer asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestKind {
     /// Those of our chain with these slots, ascending.
@@ -313,6 +313,22 @@ pub enum RequestKind {
         /// Which columns of which blocks.
         wanted: Vec<(Hash256, Vec<ColumnIndex>)>,
     },
+    /// Where a light client starts that trusts this block.
+    LightClientBootstrap {
+        /// The block.
+        root: Hash256,
+    },
+    /// The best updates of these periods, ascending.
+    LightClientUpdates {
+        /// The first period.
+        start_period: u64,
+        /// Periods from there on.
+        count: u64,
+    },
+    /// The newest update with finality.
+    LightClientFinalityUpdate,
+    /// The newest update.
+    LightClientOptimisticUpdate,
 }
 
 /// One piece of the answer to a request.

@@ -215,6 +215,21 @@ fn prune(shared: &Shared, snapshot: &Snapshot) -> Result<(), DbError> {
     if let Some(slot) = shared.db.earliest_slot()? {
         shared.earliest_slot.store(slot, Ordering::Relaxed);
     }
+    prune_columns(shared, snapshot)
+}
+
+/// Removes the columns that nobody may ask for.
+fn prune_columns(shared: &Shared, snapshot: &Snapshot) -> Result<(), DbError> {
+    let epochs = shared.config.min_epochs_for_data_column_sidecars_requests;
+    let before = shared.clock.epoch().saturating_sub(epochs).min(snapshot.finalized.epoch);
+    let Some(before) = before.checked_sub(1).map(compute_start_slot_at_epoch) else { return Ok(()) };
+    let report = shared.db.prune_columns_before(before)?;
+    if report.columns > 0 {
+        tracing::info!(columns = report.columns, bytes = report.bytes, "old columns removed");
+    }
+    if let Some(slot) = shared.db.earliest_column_slot()? {
+        shared.earliest_columns.store(slot, Ordering::Relaxed);
+    }
     Ok(())
 }
 

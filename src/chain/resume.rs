@@ -58,6 +58,9 @@ pub(super) fn from_checkpoint(
     stage.end("wrote it");
     db.set_canonical(&[(block.message.slot, root)])?;
     db.set_earliest_slot(block.message.slot)?;
+    // The block's own columns are not had, if it has any.
+    let has_columns = !block.message.body.blob_kzg_commitments.is_empty();
+    db.set_earliest_column_slot(block.message.slot + u64::from(has_columns))?;
     db.put_snapshot(&store.to_snapshot())?;
     // Last: with the anchor, the directory is whole.
     db.put_anchor(&Anchor { slot: block.message.slot, block_root: root, state_root: block.message.state_root })?;

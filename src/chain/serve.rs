@@ -1,17 +1,21 @@
-//! Answers to peers that ask for blocks, read from the database block by block.
+//! Answers to peers: blocks and columns, read from the database one by one, and what light clients need.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
 
-use async_channel::Receiver;
+use async_channel::{Receiver, Sender};
 
 use super::{
-    Shared, TaskError,
-    limits::ANSWERS_AT_ONCE,
+    Shared, Snapshot, TaskError,
+    light_client_task::{LightClientMessage, Wanted},
+    limits::{ANSWERS_AT_ONCE, MAX_REQUEST_LIGHT_CLIENT_UPDATES},
     network::{InboundRequest, RequestKind, ResponseChunk},
 };
 use crate::{
-    db::DbError,
-    types::{Hash256, Slot, compute_epoch_at_slot},
+    db::{Database, DbError},
+    types::{ColumnIndex, Epoch, Hash256, Slot, compute_epoch_at_slot, compute_start_slot_at_epoch},
 };
 
 /// Starts an answer for each request, a few at once.
@@ -21,7 +25,9 @@ pub(super) async fn run(shared: Arc<Shared>, requests: Receiver<InboundRequest>)
         let permit = permits.acquire_arc().await;
         let shared = shared.clone();
         smol::spawn(async move {
-            answer(&shared, request).await;
+            let InboundRequest { kind, reply, peer } = request;
+            let count = answer(&shared, kind, &reply).await;
+            tracing::trace!(%peer, count, "answered a request");
             drop(permit);
         })
         .detach();
@@ -29,34 +35,40 @@ pub(super) async fn run(shared: Arc<Shared>, requests: Receiver<InboundRequest>)
     Err(TaskError::Abandoned("serve"))
 }
 
-async fn answer(shared: &Arc<Shared>, request: InboundRequest) {
-    let InboundRequest { kind, reply, peer } = request;
-    let limit = usize::try_from(shared.config.max_request_blocks_deneb).unwrap_or(usize::MAX);
-    let found = match kind {
-        RequestKind::BlocksByRange { start_slot, count } => {
-            let count = count.min(limit as u64);
-            if start_slot < shared.snapshot.load().earliest_slot {
-                Err(ResponseChunk::ResourceUnavailable("the range begins before the oldest block that this node has"))
-            } else {
-                roots_of_range(shared, start_slot, count).await
-            }
+/// What is read for one chunk of an answer.
+#[derive(Clone, Copy)]
+enum Item {
+    Block(Hash256),
+    Column(Hash256, ColumnIndex),
+}
+
+/// Answers, and says how many chunks were sent.
+async fn answer(shared: &Arc<Shared>, kind: RequestKind, reply: &Sender<ResponseChunk>) -> usize {
+    match kind {
+        RequestKind::LightClientBootstrap { root } => send_light_client(shared, Wanted::Bootstrap(root), reply).await,
+        RequestKind::LightClientFinalityUpdate => send_light_client(shared, Wanted::FinalityUpdate, reply).await,
+        RequestKind::LightClientOptimisticUpdate => send_light_client(shared, Wanted::OptimisticUpdate, reply).await,
+        RequestKind::LightClientUpdates { start_period, count } => {
+            send_updates(shared, start_period, count, reply).await
         }
-        RequestKind::BlocksByRoot { roots } => {
-            let mut seen = HashSet::new();
-            Ok(roots.into_iter().filter(|root| seen.insert(*root)).take(limit).collect())
-        }
-        RequestKind::BlocksByHead { .. } | RequestKind::ColumnsByRange { .. } | RequestKind::ColumnsByRoot { .. } => {
-            Err(ResponseChunk::ResourceUnavailable("this node does not serve that yet"))
+        kind => send_items(shared, kind, reply).await,
+    }
+}
+
+/// Sends blocks or columns.
+async fn send_items(shared: &Arc<Shared>, kind: RequestKind, reply: &Sender<ResponseChunk>) -> usize {
+    let there = shared.clone();
+    let items = match smol::unblock(move || items(&there, kind)).await {
+        Ok(items) => items,
+        Err(end) => {
+            let _ = reply.send(end).await;
+            return 0;
         }
     };
-    let roots = match found {
-        Ok(roots) => roots,
-        Err(chunk) => return drop(reply.send(chunk).await),
-    };
-    let count = roots.len();
-    for root in roots {
+    let mut sent = 0;
+    for item in items {
         let here = shared.clone();
-        let chunk = match smol::unblock(move || verified_block(&here, root)).await {
+        let chunk = match smol::unblock(move || read(&here, item)).await {
             Ok(Some((slot, ssz))) => {
                 ResponseChunk::Item { fork_digest: shared.fork_digest(compute_epoch_at_slot(slot)), ssz }
             }
@@ -65,10 +77,72 @@ async fn answer(shared: &Arc<Shared>, request: InboundRequest) {
         };
         let is_end = !matches!(chunk, ResponseChunk::Item { .. });
         if reply.send(chunk).await.is_err() || is_end {
-            return;
+            break;
         }
+        sent += 1;
     }
-    tracing::trace!(%peer, count, "answered a request for blocks");
+    sent
+}
+
+fn read(shared: &Shared, item: Item) -> Result<Option<(Slot, Vec<u8>)>, DbError> {
+    match item {
+        Item::Block(root) => verified_block(shared, root),
+        Item::Column(root, column) => shared.db.column_ssz(root, column),
+    }
+}
+
+/// What is to be read for a request, in the order of the answer.
+fn items(shared: &Shared, kind: RequestKind) -> Result<Vec<Item>, ResponseChunk> {
+    let limit = shared.config.max_request_blocks_deneb;
+    let pruned = |start| start < shared.snapshot.load().earliest_slot;
+    match kind {
+        RequestKind::BlocksByRange { start_slot, .. } if pruned(start_slot) => {
+            Err(ResponseChunk::ResourceUnavailable("the range begins before the oldest block that this node has"))
+        }
+        RequestKind::BlocksByRange { start_slot, count } => {
+            let roots = roots_of_range(shared, start_slot, count.min(limit))?;
+            Ok(roots.into_iter().map(Item::Block).collect())
+        }
+        RequestKind::BlocksByRoot { roots } => {
+            let mut seen = HashSet::new();
+            let distinct = roots.into_iter().filter(|root| seen.insert(*root));
+            Ok(distinct.take(limit as usize).map(Item::Block).collect())
+        }
+        RequestKind::BlocksByHead { root, count } => {
+            let roots = roots_before(shared, root, count.min(limit)).map_err(|error| failed(&error))?;
+            Ok(roots.into_iter().map(Item::Block).collect())
+        }
+        RequestKind::ColumnsByRange { start_slot, count, columns } => {
+            if start_slot < shared.earliest_columns.load(Ordering::Relaxed) && has_columns(shared, start_slot, count) {
+                return Err(ResponseChunk::ResourceUnavailable("the range begins before this node's oldest columns"));
+            }
+            let roots = roots_of_range(shared, start_slot, count.min(limit))?;
+            stored_columns(&shared.db, roots.into_iter().map(|root| (root, &columns[..])))
+        }
+        RequestKind::ColumnsByRoot { wanted } => {
+            stored_columns(&shared.db, wanted.iter().map(|(root, columns)| (*root, &columns[..])))
+        }
+        // Answered before.
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Whether blocks in this range can have columns that peers may ask for: not before Fulu.
+fn has_columns(shared: &Shared, start: Slot, count: u64) -> bool {
+    start.saturating_add(count) > compute_start_slot_at_epoch(shared.config.fulu_fork_epoch)
+}
+
+/// Those of the columns that are stored, ascending for each block.
+fn stored_columns<'a>(
+    db: &Database,
+    wanted: impl Iterator<Item = (Hash256, &'a [ColumnIndex])>,
+) -> Result<Vec<Item>, ResponseChunk> {
+    let mut items = Vec::new();
+    for (root, columns) in wanted {
+        let stored = db.columns_of(root).map_err(|error| failed(&error))?;
+        items.extend(stored.into_iter().filter(|it| columns.contains(it)).map(|it| Item::Column(root, it)));
+    }
+    Ok(items)
 }
 
 /// A stored block that passed the transition. The database also has orphans, which did not.
@@ -78,8 +152,26 @@ fn verified_block(shared: &Shared, root: Hash256) -> Result<Option<(Slot, Vec<u8
     if is_verified { shared.db.block_ssz(root) } else { Ok(None) }
 }
 
+/// A block and those before it, newest first, as far back as all are stored.
+fn roots_before(shared: &Shared, root: Hash256, count: u64) -> Result<Vec<Hash256>, DbError> {
+    let snapshot = shared.snapshot.load_full();
+    let (mut roots, mut at) = (Vec::new(), root);
+    while (roots.len() as u64) < count {
+        let known = snapshot.blocks.get(&at).map(|info| (info.slot, info.parent_root));
+        let Some((slot, parent)) = known.map_or_else(|| shared.db.block_parent(at), |known| Ok(Some(known)))? else {
+            break;
+        };
+        if slot < snapshot.earliest_slot {
+            break;
+        }
+        roots.push(at);
+        at = parent;
+    }
+    Ok(roots)
+}
+
 /// Roots of our chain's blocks in a range: from the tree of the snapshot, and before that from the canonical index.
-async fn roots_of_range(shared: &Shared, start: Slot, count: u64) -> Result<Vec<Hash256>, ResponseChunk> {
+fn roots_of_range(shared: &Shared, start: Slot, count: u64) -> Result<Vec<Hash256>, ResponseChunk> {
     let end = start.saturating_add(count);
     let snapshot = shared.snapshot.load_full();
     let mut newer: Vec<(Slot, Hash256)> = Vec::new();
@@ -96,15 +188,76 @@ async fn roots_of_range(shared: &Shared, start: Slot, count: u64) -> Result<Vec<
     newer.reverse();
     let mut roots: Vec<Hash256> = Vec::new();
     if start < oldest_known {
-        let db = shared.db.clone();
-        let older = smol::unblock(move || db.canonical_roots(start..end.min(oldest_known))).await;
-        roots.extend(older.map_err(|error| failed(&error))?.into_iter().map(|(_, root)| root));
+        let older = shared.db.canonical_roots(start..end.min(oldest_known)).map_err(|error| failed(&error))?;
+        roots.extend(older.into_iter().map(|(_, root)| root));
     }
     roots.extend(newer.into_iter().map(|(_, root)| root));
     Ok(roots)
 }
 
+/// What the task that collects for light clients has of this; an error when it is busy.
+async fn ask_light_client(shared: &Shared, wanted: Wanted) -> Result<Option<ResponseChunk>, ResponseChunk> {
+    let (to, object) = async_channel::bounded(1);
+    let busy = |_| ResponseChunk::ServerError("busy");
+    shared.light_client.try_send(LightClientMessage::Ask(wanted, to)).map_err(busy)?;
+    let object = object.recv().await.unwrap_or_default();
+    Ok(object.map(|(slot, ssz)| {
+        let fork_digest = shared.fork_digest(compute_epoch_at_slot(slot));
+        ResponseChunk::Item { fork_digest, ssz }
+    }))
+}
+
+/// Sends a single object, or says that it is not there.
+async fn send_light_client(shared: &Shared, wanted: Wanted, reply: &Sender<ResponseChunk>) -> usize {
+    let none = ResponseChunk::ResourceUnavailable("this node does not have it");
+    let (count, chunk) = match ask_light_client(shared, wanted).await {
+        Ok(Some(chunk)) => (1, chunk),
+        Ok(None) => (0, none),
+        Err(end) => (0, end),
+    };
+    let _ = reply.send(chunk).await;
+    count
+}
+
+/// Sends the best updates of consecutive periods: from the first in the range that is there to the first that is not.
+async fn send_updates(shared: &Shared, start_period: u64, count: u64, reply: &Sender<ResponseChunk>) -> usize {
+    let mut sent = 0;
+    for period in start_period..start_period.saturating_add(count.min(MAX_REQUEST_LIGHT_CLIENT_UPDATES)) {
+        match ask_light_client(shared, Wanted::Update(period)).await {
+            Ok(Some(chunk)) => match reply.send(chunk).await {
+                Ok(()) => sent += 1,
+                Err(_) => break,
+            },
+            Ok(None) if sent == 0 => {}
+            Ok(None) => break,
+            Err(end) => {
+                let _ = reply.send(end).await;
+                break;
+            }
+        }
+    }
+    sent
+}
+
 fn failed(error: &DbError) -> ResponseChunk {
-    tracing::warn!(%error, "a request for blocks could not be answered; check the disk");
+    tracing::warn!(%error, "a peer's request could not be answered; check the disk");
     ResponseChunk::ServerError("the database failed")
+}
+
+/// The first slot from which on we serve all that peers may ask for: blocks, and columns for as long as those must be had.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#status-v2>
+pub(super) fn earliest_available_slot(shared: &Shared, snapshot: &Snapshot) -> Slot {
+    let columns = shared.earliest_columns.load(Ordering::Relaxed);
+    if columns <= first_slot_of_columns(shared, shared.clock.epoch()) {
+        return snapshot.earliest_slot;
+    }
+    snapshot.earliest_slot.max(columns)
+}
+
+/// From which slot on columns must be had in an epoch.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#datacolumnsidecarsbyrange-v1>
+pub(super) fn first_slot_of_columns(shared: &Shared, epoch: Epoch) -> Slot {
+    let config = &shared.config;
+    let first = epoch.saturating_sub(config.min_epochs_for_data_column_sidecars_requests).max(config.fulu_fork_epoch);
+    compute_start_slot_at_epoch(first)
 }

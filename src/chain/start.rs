@@ -15,7 +15,8 @@ use super::{
     Capacities, Chain, ChainConfig, ChainHandle, ChainInputs, ChainTask, Clock, Shared, Snapshot, Start, StartError,
     TaskError, TaskFuture, ahead, block_task, columns, fill_keys,
     gossip::InvalidBlocks,
-    limits::INVALID_ROOTS,
+    light_client_task,
+    limits::{INVALID_ROOTS, LIGHT_CLIENT_QUESTIONS},
     messages::{self, Kind},
     pending::PendingTask,
     range_sync::SyncTask,
@@ -52,6 +53,14 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     let Base { mut store, states, blocks, head_root, head_state, anchor, clock } = base;
     store.on_tick(clock.now_ms());
     let earliest_slot = setup.db.earliest_slot()?.unwrap_or(head_state.slot);
+    // A directory of a version that kept no columns begins to have them with the next block.
+    let earliest_columns = match setup.db.earliest_column_slot()? {
+        Some(slot) => slot,
+        None => {
+            setup.db.set_earliest_column_slot(head_state.slot + 1)?;
+            head_state.slot + 1
+        }
+    };
     let head = blocks.get(&head_root).copied().ok_or_else(|| StartError::Damaged("the head is not known".into()))?;
     let snapshot = Snapshot {
         slot: clock.slot(),
@@ -79,6 +88,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     let (store_in, for_store) = async_channel::bounded(for_store);
     let (pending_in, for_pending) = async_channel::bounded(setup.capacities.pending);
     let (sync_in, for_sync) = async_channel::bounded(1);
+    let (light_client_in, for_light_client) = async_channel::bounded(LIGHT_CLIENT_QUESTIONS);
     let (our_votes_in, our_votes) = async_channel::bounded(gossip_votes);
     let (subscriptions_in, subscriptions) = async_channel::bounded(subnets::SUBSCRIPTIONS_WAITING);
     let node_id = setup.node_id;
@@ -100,6 +110,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         invalid_blocks: InvalidBlocks::new(INVALID_ROOTS),
         is_syncing: AtomicBool::new(false),
         earliest_slot: AtomicU64::new(earliest_slot),
+        earliest_columns: AtomicU64::new(earliest_columns),
         network: setup.network,
         execution: setup.execution,
         pools: setup.pools,
@@ -116,6 +127,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         store: store_in,
         pending: pending_in,
         sync: sync_in,
+        light_client: light_client_in,
     });
     if shared.execution.is_none() {
         tracing::warn!("no execution client is connected: payloads are taken as valid; do not validate with this node");
@@ -158,6 +170,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         again("sync", s, move |s| Box::pin(SyncTask::new(s, peers.clone(), for_sync.clone()).run())),
         again("serve", s, move |s| Box::pin(serve::run(s, requests.clone()))),
         again("subnets", s, move |s| Box::pin(subnets::run(s, node_id, subscriptions.clone()))),
+        again("light clients", s, move |s| Box::pin(light_client_task::run(s, for_light_client.clone()))),
         again("ahead", s, move |s| Box::pin(ahead::run(s))),
         again("keys", s, move |s| Box::pin(fill_keys::run(s))),
         again("recorder", s, move |s| Box::pin(recorder::run(s, records.clone()))),

@@ -9,6 +9,7 @@ mod messages;
 pub mod recording;
 mod restart;
 mod rig;
+mod serve;
 mod stored;
 mod sync;
 mod unfinal;

@@ -61,12 +61,7 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs, config: Arc
     let requests = async {
         while let Ok(request) = events.requests.recv().await {
             let (reply, chunks) = async_channel::bounded(1);
-            let kind = match request.kind {
-                p2p::RequestKind::BlocksByRange { start_slot, count } => {
-                    words::RequestKind::BlocksByRange { start_slot, count }
-                }
-                p2p::RequestKind::BlocksByRoot { roots } => words::RequestKind::BlocksByRoot { roots },
-            };
+            let kind = request_kind(request.kind);
             smol::spawn(carry_chunks(chunks, request.reply)).detach();
             let message = words::InboundRequest { peer: name(request.peer), kind, reply };
             if chain.requests.send(message).await.is_err() {
@@ -75,6 +70,22 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs, config: Arc
         }
     };
     futures::join!(blocks, votes, operations, columns, peers, requests);
+}
+
+fn request_kind(kind: p2p::RequestKind) -> words::RequestKind {
+    use p2p::RequestKind as Theirs;
+    use words::RequestKind as Ours;
+    match kind {
+        Theirs::BlocksByRange { start_slot, count } => Ours::BlocksByRange { start_slot, count },
+        Theirs::BlocksByRoot { roots } => Ours::BlocksByRoot { roots },
+        Theirs::BlocksByHead { root, count } => Ours::BlocksByHead { root, count },
+        Theirs::ColumnsByRange { start_slot, count, columns } => Ours::ColumnsByRange { start_slot, count, columns },
+        Theirs::ColumnsByRoot { wanted } => Ours::ColumnsByRoot { wanted },
+        Theirs::LightClientBootstrap { root } => Ours::LightClientBootstrap { root },
+        Theirs::LightClientUpdates { start_period, count } => Ours::LightClientUpdates { start_period, count },
+        Theirs::LightClientFinalityUpdate => Ours::LightClientFinalityUpdate,
+        Theirs::LightClientOptimisticUpdate => Ours::LightClientOptimisticUpdate,
+    }
 }
 
 /// What is told of a peer, with the columns that it keeps. A peer that claims impossible ones keeps none.
@@ -120,15 +131,19 @@ fn tell(network: &P2pHandle, command: NetworkCommand) {
         }
         NetworkCommand::BlocksByRange { peer, start_slot, count, answer } => {
             let blocks = peer_id(&peer).map(|peer| network.blocks_by_range(peer, start_slot, count));
-            smol::spawn(carry_blocks(blocks, answer)).detach();
+            smol::spawn(carry_answer(blocks, answer)).detach();
         }
         NetworkCommand::BlocksByRoot { peer, roots, answer } => {
             let blocks = peer_id(&peer).map(|peer| network.blocks_by_root(peer, roots));
-            smol::spawn(carry_blocks(blocks, answer)).detach();
+            smol::spawn(carry_answer(blocks, answer)).detach();
         }
-        NetworkCommand::ColumnsByRange { answer, .. } | NetworkCommand::ColumnsByRoot { answer, .. } => {
-            // The queue is new and has room.
-            let _ = answer.try_send(Err(RequestError::Unavailable("columns are not asked for yet".into())));
+        NetworkCommand::ColumnsByRange { peer, start_slot, count, columns, answer } => {
+            let columns = peer_id(&peer).map(|peer| network.columns_by_range(peer, start_slot, count, &columns));
+            smol::spawn(carry_answer(columns, answer)).detach();
+        }
+        NetworkCommand::ColumnsByRoot { peer, wanted, answer } => {
+            let columns = peer_id(&peer).map(|peer| network.columns_by_root(peer, wanted));
+            smol::spawn(carry_answer(columns, answer)).detach();
         }
         NetworkCommand::Listen { topic, listens } => network.listen(topic, listens),
         NetworkCommand::SetSubnets(plan) => network.set_subnets(p2p::Subnets {
@@ -174,10 +189,10 @@ async fn publish(network: P2pHandle, publication: Publication) {
     }
 }
 
-async fn carry_blocks(blocks: Option<p2p::Blocks>, answer: words::AnswerSender) {
-    let Some(blocks) = blocks else { return };
-    while let Ok(block) = blocks.recv().await {
-        if answer.send(block.map_err(request_error)).await.is_err() {
+async fn carry_answer<T>(items: Option<Receiver<Result<T, RpcError>>>, answer: Sender<Result<T, RequestError>>) {
+    let Some(items) = items else { return };
+    while let Ok(item) = items.recv().await {
+        if answer.send(item.map_err(request_error)).await.is_err() {
             return;
         }
     }

@@ -1,41 +1,29 @@
 //! The asking side of a request, on one stream.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, ops::Range, sync::Arc, time::Duration};
 
 use async_channel::Sender;
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use smol::{Timer, future};
+use ssz::Decode as _;
+use tree_hash::TreeHash as _;
 
 use super::{
     codec::{self, Bounds, CodecError, MAX_ERROR_MESSAGE},
     config::Forks,
+    events::RequestKind,
     protocol::Protocol,
     rpc_error::RpcError,
 };
-use crate::types::{ForkDigest, Hash256, SignedBeaconBlock, Slot};
+use crate::types::{ColumnIndex, DataColumnSidecar, ForkDigest, ForkName, Hash256, SignedBeaconBlock, Slot};
 
 /// Where the blocks of an answer go.
 pub(super) type BlockSender = Sender<Result<Arc<SignedBeaconBlock>, RpcError>>;
+/// Where the columns of an answer go.
+pub(super) type ColumnSender = Sender<Result<Arc<DataColumnSidecar>, RpcError>>;
 
-/// The asker of blocks must take one within this time. While it does not, an mplex connection stands still.
+/// Who asked must take one block or column within this time. While it does not, an mplex connection stands still.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Which blocks were asked for.
-#[derive(Clone, Debug)]
-pub(super) enum Wanted {
-    Range { start_slot: Slot, count: u64 },
-    Roots(Vec<Hash256>),
-}
-
-impl Wanted {
-    /// How many blocks may come.
-    fn limit(&self) -> usize {
-        match self {
-            Wanted::Range { count, .. } => *count as usize,
-            Wanted::Roots(roots) => roots.len(),
-        }
-    }
-}
 
 /// Sends the request and closes our side. `body` is `None` for a request without content.
 pub(super) async fn ask<S: AsyncWrite + Unpin>(
@@ -70,16 +58,14 @@ pub(super) async fn read_one<S: AsyncRead + Unpin>(
 pub(super) async fn read_blocks<S: AsyncRead + Unpin>(
     stream: &mut S,
     protocol: Protocol,
-    wanted: &Wanted,
+    wanted: &RequestKind,
     forks: &Forks,
     limit: Duration,
     to: &BlockSender,
 ) -> Result<(), RpcError> {
     let mut last_slot = None;
     for _ in 0..wanted.limit() {
-        let Some((context, ssz)) = read_chunk(stream, protocol, limit).await? else { return Ok(()) };
-        let fork = context.and_then(|digest| forks.fork_of(digest));
-        let fork = fork.ok_or(RpcError::Unrelated("a block of an unknown fork"))?;
+        let Some((fork, ssz)) = read_item(stream, protocol, forks, limit).await? else { return Ok(()) };
         let block = SignedBeaconBlock::from_ssz_bytes(fork, &ssz)
             .map_err(|e| RpcError::Malformed(format!("a block: {e:?}")))?;
         drop(ssz);
@@ -92,24 +78,116 @@ pub(super) async fn read_blocks<S: AsyncRead + Unpin>(
     Ok(())
 }
 
-/// A range comes in ascending order, without leaving the range.
-fn check_slot(wanted: &Wanted, slot: Slot, last: &mut Option<Slot>) -> Result<(), RpcError> {
-    let Wanted::Range { start_slot, count } = wanted else { return Ok(()) };
-    if slot < *start_slot || slot - start_slot >= *count {
-        return Err(RpcError::Unrelated("a block outside of the range"));
-    }
-    if last.replace(slot).is_some_and(|last| last >= slot) {
-        return Err(RpcError::Unrelated("blocks out of order"));
+/// Reads columns and hands them on, as [`read_blocks`] does.
+pub(super) async fn read_columns<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    protocol: Protocol,
+    wanted: &RequestKind,
+    forks: &Forks,
+    limit: Duration,
+    to: &ColumnSender,
+) -> Result<(), RpcError> {
+    let mut expected = Expected::new(wanted);
+    for _ in 0..wanted.limit() {
+        let Some((fork, ssz)) = read_item(stream, protocol, forks, limit).await? else { return Ok(()) };
+        if fork < ForkName::Fulu {
+            return Err(RpcError::Unrelated("a column of a fork without columns"));
+        }
+        let sidecar =
+            DataColumnSidecar::from_ssz_bytes(&ssz).map_err(|e| RpcError::Malformed(format!("a column: {e:?}")))?;
+        drop(ssz);
+        expected.check(&sidecar)?;
+        if !hand_on(to, Arc::new(sidecar)).await {
+            return Ok(());
+        }
     }
     Ok(())
 }
 
-async fn hand_on(to: &BlockSender, block: Arc<SignedBeaconBlock>) -> bool {
+/// Reads the next block or column with its fork; `None` at the end of the answer.
+async fn read_item<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    protocol: Protocol,
+    forks: &Forks,
+    limit: Duration,
+) -> Result<Option<(ForkName, Vec<u8>)>, RpcError> {
+    let Some((context, ssz)) = read_chunk(stream, protocol, limit).await? else { return Ok(None) };
+    let fork = context.and_then(|digest| forks.fork_of(digest));
+    Ok(Some((fork.ok_or(RpcError::Unrelated("an item of an unknown fork"))?, ssz)))
+}
+
+/// A range comes in ascending order, without leaving the range; the blocks before a head descend.
+fn check_slot(wanted: &RequestKind, slot: Slot, last: &mut Option<Slot>) -> Result<(), RpcError> {
+    let last = last.replace(slot);
+    let in_order = match wanted {
+        RequestKind::BlocksByRange { start_slot, count } => {
+            if slot < *start_slot || slot - start_slot >= *count {
+                return Err(RpcError::Unrelated("a block outside of the range"));
+            }
+            last.is_none_or(|last| last < slot)
+        }
+        RequestKind::BlocksByHead { .. } => last.is_none_or(|last| last > slot),
+        _ => true,
+    };
+    if in_order { Ok(()) } else { Err(RpcError::Unrelated("blocks out of order")) }
+}
+
+/// Which columns may still come.
+enum Expected {
+    /// Those of a range of slots, ascending by slot and column. Of one slot all are of the same block.
+    Range { slots: Range<Slot>, columns: Vec<ColumnIndex>, last: Option<(Slot, ColumnIndex, Hash256)> },
+    /// These, in any order, each once.
+    Roots(HashSet<(Hash256, ColumnIndex)>),
+}
+
+impl Expected {
+    fn new(wanted: &RequestKind) -> Expected {
+        match wanted {
+            RequestKind::ColumnsByRange { start_slot, count, columns } => {
+                let slots = *start_slot..start_slot.saturating_add(*count);
+                Expected::Range { slots, columns: columns.clone(), last: None }
+            }
+            RequestKind::ColumnsByRoot { wanted } => {
+                let each = |(root, columns): &(Hash256, Vec<_>)| {
+                    columns.iter().map(|column| (*root, *column)).collect::<Vec<_>>()
+                };
+                Expected::Roots(wanted.iter().flat_map(each).collect())
+            }
+            _ => Expected::Roots(HashSet::new()),
+        }
+    }
+
+    fn check(&mut self, sidecar: &DataColumnSidecar) -> Result<(), RpcError> {
+        let header = &sidecar.signed_block_header.message;
+        let (slot, index, root) = (header.slot, sidecar.index, header.tree_hash_root());
+        match self {
+            Expected::Range { slots, columns, last } => {
+                if !slots.contains(&slot) || !columns.contains(&index) {
+                    return Err(RpcError::Unrelated("a column that was not asked for"));
+                }
+                let last = last.replace((slot, index, root));
+                if last.is_some_and(|(last_slot, last_index, _)| (last_slot, last_index) >= (slot, index)) {
+                    return Err(RpcError::Unrelated("columns out of order"));
+                }
+                if last.is_some_and(|(last_slot, _, last_root)| last_slot == slot && last_root != root) {
+                    return Err(RpcError::Unrelated("columns of two blocks of a slot"));
+                }
+                Ok(())
+            }
+            Expected::Roots(left) => {
+                let is_left = left.remove(&(root, index));
+                if is_left { Ok(()) } else { Err(RpcError::Unrelated("a column that was not asked for, or twice")) }
+            }
+        }
+    }
+}
+
+async fn hand_on<T>(to: &Sender<Result<Arc<T>, RpcError>>, item: Arc<T>) -> bool {
     let late = async {
         Timer::after(CONSUMER_TIMEOUT).await;
         false
     };
-    future::or(async { to.send(Ok(block)).await.is_ok() }, late).await
+    future::or(async { to.send(Ok(item)).await.is_ok() }, late).await
 }
 
 /// Reads one chunk: its fork, if the protocol has one, and its SSZ. `None` at the end of the answer.
@@ -153,10 +231,11 @@ pub(super) fn printable(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::SignedBeaconBlockHeader;
 
     #[test]
     fn a_range_must_be_ascending_and_inside() {
-        let wanted = Wanted::Range { start_slot: 10, count: 5 };
+        let wanted = RequestKind::BlocksByRange { start_slot: 10, count: 5 };
         let check = |slots: &[Slot]| {
             let mut last = None;
             slots.iter().try_for_each(|slot| check_slot(&wanted, *slot, &mut last))
@@ -164,6 +243,60 @@ mod tests {
         assert!(check(&[10, 12, 14]).is_ok());
         for bad in [&[9][..], &[15], &[u64::MAX], &[11, 11], &[12, 11]] {
             assert!(matches!(check(bad), Err(RpcError::Unrelated(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_blocks_before_a_head_descend() {
+        let wanted = RequestKind::BlocksByHead { root: Hash256::ZERO, count: 5 };
+        let mut last = None;
+        assert!([9, 7, 6].iter().all(|slot| check_slot(&wanted, *slot, &mut last).is_ok()));
+        assert!(check_slot(&wanted, 6, &mut last).is_err());
+    }
+
+    fn column(slot: Slot, proposer_index: u64, index: ColumnIndex) -> DataColumnSidecar {
+        let mut sidecar = DataColumnSidecar {
+            index,
+            column: Default::default(),
+            kzg_commitments: Default::default(),
+            kzg_proofs: Default::default(),
+            signed_block_header: SignedBeaconBlockHeader { message: Default::default(), signature: Default::default() },
+            kzg_commitments_inclusion_proof: Default::default(),
+        };
+        sidecar.signed_block_header.message.slot = slot;
+        sidecar.signed_block_header.message.proposer_index = proposer_index;
+        sidecar
+    }
+
+    fn check_all(wanted: &RequestKind, columns: &[DataColumnSidecar]) -> Result<(), RpcError> {
+        let mut expected = Expected::new(wanted);
+        columns.iter().try_for_each(|column| expected.check(column))
+    }
+
+    #[test]
+    fn a_range_of_columns_ascends_by_slot_and_column_along_one_chain() {
+        let wanted = RequestKind::ColumnsByRange { start_slot: 10, count: 5, columns: vec![3, 7] };
+        let check = |columns: &[(Slot, u64, ColumnIndex)]| {
+            let columns: Vec<_> = columns.iter().map(|(slot, who, index)| column(*slot, *who, *index)).collect();
+            check_all(&wanted, &columns)
+        };
+        assert_eq!(check(&[(10, 1, 3), (10, 1, 7), (11, 2, 7), (14, 1, 3)]), Ok(()));
+        let outside = [[(9, 1, 3)], [(15, 1, 3)], [(10, 1, 4)]];
+        let disorder = [[(10, 1, 7), (10, 1, 3)], [(11, 1, 3), (10, 1, 7)], [(10, 1, 3), (10, 1, 3)]];
+        let two_blocks = [[(10, 1, 3), (10, 2, 7)]];
+        for bad in outside.iter().map(|bad| &bad[..]).chain(disorder.iter().chain(&two_blocks).map(|bad| &bad[..])) {
+            assert!(matches!(check(bad), Err(RpcError::Unrelated(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn of_columns_by_root_each_comes_once_and_none_besides() {
+        let (first, second) = (column(10, 1, 3), column(12, 1, 7));
+        let root = |column: &DataColumnSidecar| column.signed_block_header.message.tree_hash_root();
+        let wanted = RequestKind::ColumnsByRoot { wanted: vec![(root(&first), vec![3, 4]), (root(&second), vec![7])] };
+        assert_eq!(check_all(&wanted, &[second.clone(), first.clone()]), Ok(()));
+        for bad in [vec![first.clone(), first.clone()], vec![column(10, 2, 3)], vec![column(12, 1, 3)]] {
+            assert!(matches!(check_all(&wanted, &bad), Err(RpcError::Unrelated(_))), "{bad:?}");
         }
     }
 

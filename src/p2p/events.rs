@@ -11,8 +11,8 @@ use std::{
 use async_channel::{Receiver, Sender};
 use libp2p::{PeerId, gossipsub::MessageId};
 
-use super::{messages::Status, rpc_error::RpcError, server::ResponseChunk};
-use crate::types::{DataColumnSidecar, GossipMessage, Hash256, SignedBeaconBlock, Slot};
+use super::{messages::Status, protocol::Method, rpc_error::RpcError, server::ResponseChunk};
+use crate::types::{ColumnIndex, DataColumnSidecar, GossipMessage, Hash256, SignedBeaconBlock, Slot};
 
 /// Gossiped blocks that wait: a slot brings one, a network in trouble a few.
 pub(super) const GOSSIP_BLOCKS: usize = 64;
@@ -25,7 +25,7 @@ pub(super) const GOSSIP_COLUMNS: usize = 32;
 /// Bytes of blocks and columns that wait, as SSZ: three of the largest blocks, or all that a healthy slot brings many times over.
 /// Without it, 64 blocks of ten megabytes could.
 pub(super) const GOSSIP_BYTES: usize = 32 << 20;
-/// Requests for blocks that wait: more peers than this do not ask at the same moment.
+/// Requests for blocks and columns that wait: more peers than this do not ask at the same moment.
 pub(super) const REQUESTS: usize = 64;
 /// News of peers that wait: several for each peer.
 pub(super) const PEER_EVENTS: usize = 256;
@@ -40,7 +40,7 @@ pub struct P2pEvents {
     pub gossip_operations: Receiver<GossipSmall>,
     /// Gossiped columns. When full, the newest is dropped.
     pub gossip_columns: Receiver<GossipColumn>,
-    /// Peers' requests for blocks. When full, the peer is told that we are busy.
+    /// Peers' requests that only the chain can answer. When full, the peer is told that we are busy.
     pub requests: Receiver<InboundRequest>,
     /// Peers that come, go and tell where they stand. When full, the newest is dropped; `P2pHandle::peers` has them all.
     pub peers: Receiver<PeerEvent>,
@@ -194,19 +194,19 @@ pub struct Custody {
     pub groups: u64,
 }
 
-/// A peer asks for blocks.
+/// A peer asks for what only the chain has.
 #[derive(Debug)]
 pub struct InboundRequest {
     /// Who.
     pub peer: PeerId,
     /// For which.
     pub kind: RequestKind,
-    /// The answer, block by block; it holds one, so the next is to be read from disk when there is room. Dropping it ends
+    /// The answer, piece by piece; it holds one, so the next is to be read from disk when there is room. Dropping it ends
     /// the answer. Sending fails when the peer is gone. The first must come within 10 s, and each next one too.
     pub reply: Sender<ResponseChunk>,
 }
 
-/// Which blocks.
+/// What is asked for, by a peer or of one. Not more than the specification allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestKind {
     /// Those of our chain with these slots, ascending.
@@ -221,7 +221,79 @@ pub enum RequestKind {
         /// The roots, which the peer may have repeated.
         roots: Vec<Hash256>,
     },
+    /// The block with this root and those before it, descending.
+    BlocksByHead {
+        /// The first.
+        root: Hash256,
+        /// So many at most: 1 to [`super::MAX_REQUEST_BLOCKS`].
+        count: u64,
+    },
+    /// Columns of our chain's blocks with these slots, by slot and column.
+    ColumnsByRange {
+        /// The first slot.
+        start_slot: Slot,
+        /// Slots from there on: 1 to [`super::MAX_REQUEST_BLOCKS`].
+        count: u64,
+        /// Which columns, ascending, each once, at least one.
+        columns: Vec<ColumnIndex>,
+    },
+    /// Columns of at most [`super::MAX_REQUEST_BLOCKS`] blocks.
+    ColumnsByRoot {
+        /// Which columns of which blocks; of each block at least one, ascending, each once.
+        wanted: Vec<(Hash256, Vec<ColumnIndex>)>,
+    },
+    /// Where a light client starts that trusts this block.
+    LightClientBootstrap {
+        /// The block.
+        root: Hash256,
+    },
+    /// The best updates of these periods, ascending.
+    LightClientUpdates {
+        /// The first period.
+        start_period: u64,
+        /// Periods from there on: 1 to 128.
+        count: u64,
+    },
+    /// The newest update with finality.
+    LightClientFinalityUpdate,
+    /// The newest update.
+    LightClientOptimisticUpdate,
 }
+
+impl RequestKind {
+    /// Which method this is.
+    pub(super) fn method(&self) -> Method {
+        match self {
+            RequestKind::BlocksByRange { .. } => Method::BlocksByRange,
+            RequestKind::BlocksByRoot { .. } => Method::BlocksByRoot,
+            RequestKind::BlocksByHead { .. } => Method::BlocksByHead,
+            RequestKind::ColumnsByRange { .. } => Method::ColumnsByRange,
+            RequestKind::ColumnsByRoot { .. } => Method::ColumnsByRoot,
+            RequestKind::LightClientBootstrap { .. } => Method::LightClientBootstrap,
+            RequestKind::LightClientUpdates { .. } => Method::LightClientUpdates,
+            RequestKind::LightClientFinalityUpdate => Method::LightClientFinalityUpdate,
+            RequestKind::LightClientOptimisticUpdate => Method::LightClientOptimisticUpdate,
+        }
+    }
+
+    /// How many chunks may answer it. None: it asks for nothing.
+    pub(super) fn limit(&self) -> usize {
+        match self {
+            RequestKind::BlocksByRange { count, .. }
+            | RequestKind::BlocksByHead { count, .. }
+            | RequestKind::LightClientUpdates { count, .. } => *count as usize,
+            RequestKind::BlocksByRoot { roots } => roots.len(),
+            RequestKind::ColumnsByRange { count, columns, .. } => *count as usize * columns.len(),
+            RequestKind::ColumnsByRoot { wanted } => wanted.iter().map(|(_, columns)| columns.len()).sum(),
+            RequestKind::LightClientBootstrap { .. }
+            | RequestKind::LightClientFinalityUpdate
+            | RequestKind::LightClientOptimisticUpdate => 1,
+        }
+    }
+}
+
+/// The columns of an answer, as with [`Blocks`].
+pub type Columns = Receiver<Result<Arc<DataColumnSidecar>, RpcError>>;
 
 /// The blocks of an answer. It ends after the last block, or with an error.
 pub type Blocks = Receiver<Result<Arc<SignedBeaconBlock>, RpcError>>;

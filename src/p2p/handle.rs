@@ -6,33 +6,37 @@ use async_channel::{Receiver, Sender};
 use libp2p::{Multiaddr, PeerId, gossipsub::MessageId};
 
 use super::{
-    client::{BlockSender, Wanted},
+    client::{BlockSender, ColumnSender},
     config::Forks,
-    events::{Blocks, PublishError, Verdict},
+    events::{Blocks, Columns, PublishError, RequestKind, Verdict},
     identity::Enr,
     messages::{GoodbyeReason, MetaData, Status},
     peer::PeerInfo,
     protocol::MAX_REQUEST_BLOCKS,
     rpc_error::RpcError,
     score::Reason,
+    server::distinct,
     subnets::Subnets,
     topic::Topic,
 };
 use crate::{
     metrics::{self, QUEUE_DROPPED},
-    types::{Hash256, Slot},
+    types::{ColumnIndex, Hash256, Slot},
 };
 
 /// Commands that wait. Verdicts are the most frequent: hundreds within a slot.
 pub(super) const COMMANDS: usize = 512;
 /// Blocks of an answer that wait for the asker; each may be megabytes.
 const BLOCKS_AHEAD: usize = 2;
+/// Columns of an answer that wait for the asker, some 45 KB each with today's blobs.
+const COLUMNS_AHEAD: usize = 8;
 
 /// What the network task can be told.
 pub(super) enum Command {
     Publish { topic: Topic, ssz: Vec<u8>, reply: Sender<Result<(), PublishError>> },
     Verdict { topic: Topic, id: MessageId, peer: PeerId, verdict: Verdict },
-    Blocks { peer: PeerId, wanted: Wanted, reply: BlockSender },
+    Blocks { peer: PeerId, wanted: RequestKind, reply: BlockSender },
+    Columns { peer: PeerId, wanted: RequestKind, reply: ColumnSender },
     Report { peer: PeerId, reason: Reason },
     Goodbye { peer: PeerId, reason: GoodbyeReason },
     AskStatus(PeerId),
@@ -84,17 +88,48 @@ impl P2pHandle {
     /// Asks for the blocks of `count` slots, at most [`MAX_REQUEST_BLOCKS`], from `start_slot` on. The answer is checked
     /// for order, range and known forks; not for anything that needs the chain.
     pub fn blocks_by_range(&self, peer: PeerId, start_slot: Slot, count: u64) -> Blocks {
-        self.blocks(peer, Wanted::Range { start_slot, count: count.min(MAX_REQUEST_BLOCKS as u64) })
+        self.blocks(peer, RequestKind::BlocksByRange { start_slot, count: count.min(MAX_REQUEST_BLOCKS as u64) })
     }
 
     /// Asks for the blocks with these roots, of which the first [`MAX_REQUEST_BLOCKS`] count. Whether a block has one of
     /// the roots is for the caller to check: it has to compute its root anyway.
     pub fn blocks_by_root(&self, peer: PeerId, mut roots: Vec<Hash256>) -> Blocks {
         roots.truncate(MAX_REQUEST_BLOCKS);
-        self.blocks(peer, Wanted::Roots(roots))
+        self.blocks(peer, RequestKind::BlocksByRoot { roots })
     }
 
-    fn blocks(&self, peer: PeerId, wanted: Wanted) -> Blocks {
+    /// Asks for the block with this root and those before it, at most [`MAX_REQUEST_BLOCKS`]. The answer is checked for
+    /// descending slots and known forks; whether each is the last one's parent is for the caller to check.
+    pub fn blocks_by_head(&self, peer: PeerId, root: Hash256, count: u64) -> Blocks {
+        self.blocks(peer, RequestKind::BlocksByHead { root, count: count.min(MAX_REQUEST_BLOCKS as u64) })
+    }
+
+    /// Asks for columns of the blocks of `count` slots, at most [`MAX_REQUEST_BLOCKS`], from `start_slot` on. The answer is
+    /// checked for order, range, columns and one block in a slot; proofs are for the caller to check.
+    pub fn columns_by_range(&self, peer: PeerId, start_slot: Slot, count: u64, columns: &[ColumnIndex]) -> Columns {
+        let (count, columns) = (count.min(MAX_REQUEST_BLOCKS as u64), distinct(columns));
+        self.columns(peer, RequestKind::ColumnsByRange { start_slot, count, columns })
+    }
+
+    /// Asks for columns of certain blocks, of which the first [`MAX_REQUEST_BLOCKS`] count. What comes was asked for and
+    /// comes once; proofs are for the caller to check.
+    pub fn columns_by_root(&self, peer: PeerId, mut wanted: Vec<(Hash256, Vec<ColumnIndex>)>) -> Columns {
+        wanted.truncate(MAX_REQUEST_BLOCKS);
+        let wanted = wanted.into_iter().map(|(root, columns)| (root, distinct(&columns))).collect();
+        self.columns(peer, RequestKind::ColumnsByRoot { wanted })
+    }
+
+    fn columns(&self, peer: PeerId, wanted: RequestKind) -> Columns {
+        let (reply, columns) = async_channel::bounded(COLUMNS_AHEAD);
+        let command = Command::Columns { peer, wanted, reply: reply.clone() };
+        if self.commands.try_send(command).is_err() {
+            // The queue is new and has room.
+            let _ = reply.try_send(Err(RpcError::Busy));
+        }
+        columns
+    }
+
+    fn blocks(&self, peer: PeerId, wanted: RequestKind) -> Blocks {
         let (reply, blocks) = async_channel::bounded(BLOCKS_AHEAD);
         let command = Command::Blocks { peer, wanted, reply: reply.clone() };
         if self.commands.try_send(command).is_err() {

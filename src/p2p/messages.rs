@@ -2,10 +2,10 @@
 
 use ssz::{Decode, DecodeError, Encode};
 use ssz_derive::{Decode, Encode};
-use ssz_types::BitVector;
+use ssz_types::{BitVector, VariableList};
 use typenum as t;
 
-use crate::types::{Epoch, ForkDigest, Hash256, Slot, Version};
+use crate::types::{ColumnIndex, Epoch, ForkDigest, Hash256, Slot, Version};
 
 /// The attestation subnets that a node keeps subscribed to.
 pub type Attnets = BitVector<t::U64>;
@@ -110,6 +110,28 @@ pub(super) struct BlocksByRange {
     pub count: u64,
     /// Deprecated: 1.
     pub step: u64,
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#beaconblocksbyhead-v1>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct BlocksByHead {
+    pub beacon_root: Hash256,
+    pub count: u64,
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#datacolumnsidecarsbyrange-v1>
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct ColumnsByRange {
+    pub start_slot: Slot,
+    pub count: u64,
+    pub columns: VariableList<ColumnIndex, t::U128>,
+}
+
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/light-client/p2p-interface.md#lightclientupdatesbyrange>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct LightClientUpdatesByRange {
+    pub start_period: u64,
+    pub count: u64,
 }
 
 /// Why a node leaves a peer.

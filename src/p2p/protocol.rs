@@ -3,9 +3,22 @@
 use libp2p::StreamProtocol;
 
 use super::codec::{Bounds, MAX_PAYLOAD_SIZE};
+use crate::types::preset::NUMBER_OF_COLUMNS;
 
 /// `MAX_REQUEST_BLOCKS_DENEB`: blocks in one request at most.
 pub const MAX_REQUEST_BLOCKS: usize = 128;
+/// `MAX_REQUEST_LIGHT_CLIENT_UPDATES`: periods in one request at most.
+pub const MAX_REQUEST_LIGHT_CLIENT_UPDATES: usize = 128;
+/// A `DataColumnSidecar` without its lists: index, three offsets, header and signature, four nodes.
+const COLUMN_FIXED_LEN: usize = 8 + 3 * 4 + 208 + 4 * 32;
+/// Blobs in a block that a column's size allows for: many times what any network plans.
+const MAX_BLOBS: usize = 512;
+/// What a blob adds to a column: a cell, a commitment and a proof.
+const LEN_PER_BLOB: usize = 2048 + 48 + 48;
+/// The longest light client object: two headers, a sync committee, branches and a signature are under 30 KB.
+const MAX_LIGHT_CLIENT_SIZE: usize = 64 * 1024;
+/// One `DataColumnsByRootIdentifier` without columns, with its offset in the list.
+const MIN_IDENTIFIER_LEN: usize = 4 + 32 + 4;
 /// The smallest `SignedBeaconBlock` has all its fixed parts; a shorter length prefix is a lie.
 const MIN_BLOCK_SIZE: usize = 4 + 96 + 84;
 
@@ -18,11 +31,18 @@ pub(super) enum Method {
     MetaData,
     BlocksByRange,
     BlocksByRoot,
+    BlocksByHead,
+    ColumnsByRange,
+    ColumnsByRoot,
+    LightClientBootstrap,
+    LightClientUpdates,
+    LightClientFinalityUpdate,
+    LightClientOptimisticUpdate,
 }
 
 impl Method {
     /// How many there are, for tables by method.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 13;
 
     /// The label in metrics.
     pub const fn label(self) -> &'static str {
@@ -33,6 +53,13 @@ impl Method {
             Method::MetaData => "metadata",
             Method::BlocksByRange => "beacon_blocks_by_range",
             Method::BlocksByRoot => "beacon_blocks_by_root",
+            Method::BlocksByHead => "beacon_blocks_by_head",
+            Method::ColumnsByRange => "data_column_sidecars_by_range",
+            Method::ColumnsByRoot => "data_column_sidecars_by_root",
+            Method::LightClientBootstrap => "light_client_bootstrap",
+            Method::LightClientUpdates => "light_client_updates_by_range",
+            Method::LightClientFinalityUpdate => "light_client_finality_update",
+            Method::LightClientOptimisticUpdate => "light_client_optimistic_update",
         }
     }
 
@@ -45,6 +72,13 @@ impl Method {
             Method::MetaData => &[Protocol::MetaDataV3, Protocol::MetaDataV2],
             Method::BlocksByRange => &[Protocol::BlocksByRangeV2],
             Method::BlocksByRoot => &[Protocol::BlocksByRootV2],
+            Method::BlocksByHead => &[Protocol::BlocksByHeadV1],
+            Method::ColumnsByRange => &[Protocol::ColumnsByRangeV1],
+            Method::ColumnsByRoot => &[Protocol::ColumnsByRootV1],
+            Method::LightClientBootstrap => &[Protocol::LightClientBootstrapV1],
+            Method::LightClientUpdates => &[Protocol::LightClientUpdatesV1],
+            Method::LightClientFinalityUpdate => &[Protocol::LightClientFinalityUpdateV1],
+            Method::LightClientOptimisticUpdate => &[Protocol::LightClientOptimisticUpdateV1],
         }
     }
 }
@@ -60,11 +94,18 @@ pub(super) enum Protocol {
     MetaDataV3,
     BlocksByRangeV2,
     BlocksByRootV2,
+    BlocksByHeadV1,
+    ColumnsByRangeV1,
+    ColumnsByRootV1,
+    LightClientBootstrapV1,
+    LightClientUpdatesV1,
+    LightClientFinalityUpdateV1,
+    LightClientOptimisticUpdateV1,
 }
 
 impl Protocol {
     /// All that we serve.
-    pub const ALL: [Protocol; 8] = [
+    pub const ALL: [Protocol; 15] = [
         Protocol::StatusV2,
         Protocol::StatusV1,
         Protocol::GoodbyeV1,
@@ -73,6 +114,13 @@ impl Protocol {
         Protocol::MetaDataV2,
         Protocol::BlocksByRangeV2,
         Protocol::BlocksByRootV2,
+        Protocol::BlocksByHeadV1,
+        Protocol::ColumnsByRangeV1,
+        Protocol::ColumnsByRootV1,
+        Protocol::LightClientBootstrapV1,
+        Protocol::LightClientUpdatesV1,
+        Protocol::LightClientFinalityUpdateV1,
+        Protocol::LightClientOptimisticUpdateV1,
     ];
 
     const fn name(self) -> &'static str {
@@ -85,6 +133,15 @@ impl Protocol {
             Protocol::MetaDataV3 => "/eth2/beacon_chain/req/metadata/3/ssz_snappy",
             Protocol::BlocksByRangeV2 => "/eth2/beacon_chain/req/beacon_blocks_by_range/2/ssz_snappy",
             Protocol::BlocksByRootV2 => "/eth2/beacon_chain/req/beacon_blocks_by_root/2/ssz_snappy",
+            Protocol::BlocksByHeadV1 => "/eth2/beacon_chain/req/beacon_blocks_by_head/1/ssz_snappy",
+            Protocol::ColumnsByRangeV1 => "/eth2/beacon_chain/req/data_column_sidecars_by_range/1/ssz_snappy",
+            Protocol::ColumnsByRootV1 => "/eth2/beacon_chain/req/data_column_sidecars_by_root/1/ssz_snappy",
+            Protocol::LightClientBootstrapV1 => "/eth2/beacon_chain/req/light_client_bootstrap/1/ssz_snappy",
+            Protocol::LightClientUpdatesV1 => "/eth2/beacon_chain/req/light_client_updates_by_range/1/ssz_snappy",
+            Protocol::LightClientFinalityUpdateV1 => "/eth2/beacon_chain/req/light_client_finality_update/1/ssz_snappy",
+            Protocol::LightClientOptimisticUpdateV1 => {
+                "/eth2/beacon_chain/req/light_client_optimistic_update/1/ssz_snappy"
+            }
         }
     }
 
@@ -107,6 +164,13 @@ impl Protocol {
             Protocol::MetaDataV2 | Protocol::MetaDataV3 => Method::MetaData,
             Protocol::BlocksByRangeV2 => Method::BlocksByRange,
             Protocol::BlocksByRootV2 => Method::BlocksByRoot,
+            Protocol::BlocksByHeadV1 => Method::BlocksByHead,
+            Protocol::ColumnsByRangeV1 => Method::ColumnsByRange,
+            Protocol::ColumnsByRootV1 => Method::ColumnsByRoot,
+            Protocol::LightClientBootstrapV1 => Method::LightClientBootstrap,
+            Protocol::LightClientUpdatesV1 => Method::LightClientUpdates,
+            Protocol::LightClientFinalityUpdateV1 => Method::LightClientFinalityUpdate,
+            Protocol::LightClientOptimisticUpdateV1 => Method::LightClientOptimisticUpdate,
         }
     }
 
@@ -120,6 +184,15 @@ impl Protocol {
             Protocol::BlocksByRangeV2 => Some(Bounds::exact(24)),
             // Asking for no block at all is refused: it has no use.
             Protocol::BlocksByRootV2 => Some(Bounds { min: 32, max: 32 * MAX_REQUEST_BLOCKS }),
+            Protocol::BlocksByHeadV1 => Some(Bounds::exact(40)),
+            Protocol::ColumnsByRangeV1 => Some(Bounds { min: 20, max: 20 + 8 * NUMBER_OF_COLUMNS }),
+            Protocol::ColumnsByRootV1 => Some(Bounds {
+                min: MIN_IDENTIFIER_LEN,
+                max: MAX_REQUEST_BLOCKS * (MIN_IDENTIFIER_LEN + 8 * NUMBER_OF_COLUMNS),
+            }),
+            Protocol::LightClientBootstrapV1 => Some(Bounds::exact(32)),
+            Protocol::LightClientUpdatesV1 => Some(Bounds::exact(16)),
+            Protocol::LightClientFinalityUpdateV1 | Protocol::LightClientOptimisticUpdateV1 => None,
         }
     }
 
@@ -131,14 +204,21 @@ impl Protocol {
             Protocol::GoodbyeV1 | Protocol::PingV1 => Bounds::exact(8),
             Protocol::MetaDataV2 => Bounds::exact(17),
             Protocol::MetaDataV3 => Bounds::exact(25),
-            Protocol::BlocksByRangeV2 | Protocol::BlocksByRootV2 => {
+            Protocol::BlocksByRangeV2 | Protocol::BlocksByRootV2 | Protocol::BlocksByHeadV1 => {
                 Bounds { min: MIN_BLOCK_SIZE, max: MAX_PAYLOAD_SIZE }
             }
+            Protocol::ColumnsByRangeV1 | Protocol::ColumnsByRootV1 => {
+                Bounds { min: COLUMN_FIXED_LEN, max: COLUMN_FIXED_LEN + MAX_BLOBS * LEN_PER_BLOB }
+            }
+            Protocol::LightClientBootstrapV1
+            | Protocol::LightClientUpdatesV1
+            | Protocol::LightClientFinalityUpdateV1
+            | Protocol::LightClientOptimisticUpdateV1 => Bounds { min: 1, max: MAX_LIGHT_CLIENT_SIZE },
         }
     }
 
     /// Whether each chunk of the response names its fork in four bytes.
     pub const fn has_context(self) -> bool {
-        matches!(self, Protocol::BlocksByRangeV2 | Protocol::BlocksByRootV2)
+        !matches!(self.method(), Method::Status | Method::Goodbye | Method::Ping | Method::MetaData)
     }
 }

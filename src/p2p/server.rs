@@ -1,6 +1,10 @@
 //! The answering side of a request, on one stream.
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_channel::Receiver;
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -8,15 +12,15 @@ use smol::{Timer, future};
 use ssz::Decode as _;
 
 use super::{
-    client::Wanted,
     codec::{self, CodecError, MAX_ERROR_MESSAGE},
-    messages::{BlocksByRange, Status},
+    events::RequestKind,
+    messages::{BlocksByHead, BlocksByRange, ColumnsByRange, LightClientUpdatesByRange, Status},
     pace::Pace,
-    protocol::{MAX_REQUEST_BLOCKS, Protocol},
+    protocol::{MAX_REQUEST_BLOCKS, MAX_REQUEST_LIGHT_CLIENT_UPDATES, Protocol},
 };
-use crate::types::{ForkDigest, Hash256};
+use crate::types::{ColumnIndex, DataColumnsByRootIdentifier, ForkDigest, Hash256, preset::NUMBER_OF_COLUMNS};
 
-/// The one who answers for blocks must give each within this time.
+/// The one who answers for the chain must give each piece within this time.
 const PRODUCER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The slowest reader that we serve, in bytes per second.
 const MIN_BYTES_PER_SECOND: u64 = 32 * 1024;
@@ -36,10 +40,10 @@ pub enum ErrorCode {
     RateLimited = 139,
 }
 
-/// One piece of the answer to a request for blocks.
+/// One piece of the answer to a request for what only the chain has.
 #[derive(Clone, Debug)]
 pub enum ResponseChunk {
-    /// A `SignedBeaconBlock`.
+    /// A `SignedBeaconBlock`, a `DataColumnSidecar`, or what a light client is given.
     Item {
         /// The fork that it is of.
         fork_digest: ForkDigest,
@@ -57,13 +61,13 @@ pub(super) enum Request {
     Goodbye(u64),
     Ping(u64),
     MetaData,
-    Blocks(Wanted),
+    Chain(RequestKind),
 }
 
 /// What the service lets the stream's task answer.
 pub(super) enum Answer {
     One(Vec<u8>),
-    Blocks { from: Receiver<ResponseChunk>, limit: usize, paces: [Arc<Pace>; 2] },
+    Chunks { from: Receiver<ResponseChunk>, limit: usize, paces: [Arc<Pace>; 2] },
     Error(ErrorCode, &'static str),
 }
 
@@ -92,8 +96,28 @@ fn decode(protocol: Protocol, body: &[u8]) -> Result<Request, CodecError> {
         Protocol::MetaDataV2 | Protocol::MetaDataV3 => Ok(Request::MetaData),
         Protocol::BlocksByRangeV2 => BlocksByRange::from_ssz_bytes(body).map(range),
         Protocol::BlocksByRootV2 => {
-            Vec::<Hash256>::from_ssz_bytes(body).map(|roots| Request::Blocks(Wanted::Roots(roots)))
+            Vec::<Hash256>::from_ssz_bytes(body).map(|roots| Request::Chain(RequestKind::BlocksByRoot { roots }))
         }
+        Protocol::BlocksByHeadV1 => BlocksByHead::from_ssz_bytes(body).map(|BlocksByHead { beacon_root, count }| {
+            let count = count.min(MAX_REQUEST_BLOCKS as u64);
+            Request::Chain(RequestKind::BlocksByHead { root: beacon_root, count })
+        }),
+        Protocol::ColumnsByRangeV1 => {
+            ColumnsByRange::from_ssz_bytes(body).map(|ColumnsByRange { start_slot, count, columns }| {
+                let count = count.min(MAX_REQUEST_BLOCKS as u64);
+                Request::Chain(RequestKind::ColumnsByRange { start_slot, count, columns: distinct(&columns) })
+            })
+        }
+        Protocol::ColumnsByRootV1 => Vec::<DataColumnsByRootIdentifier>::from_ssz_bytes(body).map(columns_by_root),
+        Protocol::LightClientBootstrapV1 => {
+            Hash256::from_ssz_bytes(body).map(|root| Request::Chain(RequestKind::LightClientBootstrap { root }))
+        }
+        Protocol::LightClientUpdatesV1 => LightClientUpdatesByRange::from_ssz_bytes(body).map(|range| {
+            let count = range.count.min(MAX_REQUEST_LIGHT_CLIENT_UPDATES as u64);
+            Request::Chain(RequestKind::LightClientUpdates { start_period: range.start_period, count })
+        }),
+        Protocol::LightClientFinalityUpdateV1 => Ok(Request::Chain(RequestKind::LightClientFinalityUpdate)),
+        Protocol::LightClientOptimisticUpdateV1 => Ok(Request::Chain(RequestKind::LightClientOptimisticUpdate)),
     };
     request.map_err(|e| CodecError::Ssz(format!("{e:?}")))
 }
@@ -101,7 +125,23 @@ fn decode(protocol: Protocol, body: &[u8]) -> Result<Request, CodecError> {
 /// We serve what we may of a range that is too long. Steps were abolished; who asks for one gets the first block.
 fn range(request: BlocksByRange) -> Request {
     let count = if request.step == 1 { request.count.min(MAX_REQUEST_BLOCKS as u64) } else { request.count.min(1) };
-    Request::Blocks(Wanted::Range { start_slot: request.start_slot, count })
+    Request::Chain(RequestKind::BlocksByRange { start_slot: request.start_slot, count })
+}
+
+/// What is asked for more than once, or of no column, is left out.
+fn columns_by_root(mut identifiers: Vec<DataColumnsByRootIdentifier>) -> Request {
+    // The size of a request bounds them too, but allows for more that have no columns.
+    identifiers.truncate(MAX_REQUEST_BLOCKS);
+    let mut seen = HashSet::new();
+    let wanted = identifiers.into_iter().map(|it| (it.block_root, distinct(&it.columns)));
+    let wanted = wanted.filter(|(root, columns)| !columns.is_empty() && seen.insert(*root)).collect();
+    Request::Chain(RequestKind::ColumnsByRoot { wanted })
+}
+
+/// Ascending, each once, without those that cannot be.
+pub(super) fn distinct(columns: &[ColumnIndex]) -> Vec<ColumnIndex> {
+    let all = columns.iter().copied().filter(|column| *column < NUMBER_OF_COLUMNS as u64);
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Writes the answer and closes the stream. `Ok(code)`: the code of an error that was sent.
@@ -119,21 +159,21 @@ pub(super) async fn write_answer<S: AsyncWrite + Unpin>(
             write_error(stream, code, text, limit).await?;
             Some(code)
         }
-        Answer::Blocks { from, limit: blocks, paces } => write_blocks(stream, from, blocks, &paces, limit).await?,
+        Answer::Chunks { from, limit: chunks, paces } => write_chunks(stream, from, chunks, &paces, limit).await?,
     };
     codec::within(limit, async { Ok(stream.close().await?) }).await?;
     Ok(code)
 }
 
-/// One block in memory at a time: the next is taken when the last has been written.
-async fn write_blocks<S: AsyncWrite + Unpin>(
+/// One chunk in memory at a time: the next is taken when the last has been written.
+async fn write_chunks<S: AsyncWrite + Unpin>(
     stream: &mut S,
     from: Receiver<ResponseChunk>,
-    blocks: usize,
+    chunks: usize,
     paces: &[Arc<Pace>],
     limit: Duration,
 ) -> Result<Option<ErrorCode>, CodecError> {
-    for _ in 0..blocks {
+    for _ in 0..chunks {
         let (code, text) = match next(&from).await {
             None => return Ok(None),
             Some(ResponseChunk::Item { fork_digest, ssz }) => {

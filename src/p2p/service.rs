@@ -7,6 +7,7 @@ mod measure;
 mod outbound;
 mod setup;
 
+use outbound::Call;
 pub(super) use outbound::decode_answer;
 
 use std::{
@@ -208,7 +209,8 @@ impl Service {
                 let _ = reply.try_send(self.publish(topic, ssz));
             }
             Command::Verdict { topic, id, peer, verdict } => self.judge(topic, &id, peer, verdict),
-            Command::Blocks { peer, wanted, reply } => self.ask_blocks(peer, wanted, reply),
+            Command::Blocks { peer, wanted, reply } => self.ask_chain(peer, Call::Blocks { wanted, reply }),
+            Command::Columns { peer, wanted, reply } => self.ask_chain(peer, Call::Columns { wanted, reply }),
             Command::Report { peer, reason } => self.punish(peer, reason),
             Command::Goodbye { peer, reason } => self.leave(peer, reason),
             Command::AskStatus(peer) => self.ask_status(peer),

@@ -7,16 +7,17 @@ use futures::io::Cursor;
 use smol::block_on;
 
 use super::{
-    client::{self, Wanted},
+    client,
     codec::{self, Bounds, MAX_PAYLOAD_SIZE},
     config::Forks,
+    events::RequestKind,
     gossip,
-    protocol::Protocol,
+    protocol::{Method, Protocol},
     server,
     service::decode_answer,
     topic::Topic,
 };
-use crate::types::SignedBeaconBlock;
+use crate::types::{SignedBeaconBlock, preset::NUMBER_OF_COLUMNS};
 
 /// How many versions of requests there are; they are named by number here.
 pub const PROTOCOLS: usize = Protocol::ALL.len();
@@ -55,7 +56,14 @@ pub fn read_answer(n: usize, forks: &Forks, stream: &[u8]) -> (Vec<Arc<SignedBea
         let ssz = block_on(client::read_one(&mut stream, protocol, LIMIT));
         return (Vec::new(), ssz.is_ok_and(|ssz| decode_answer(protocol, &ssz).is_ok()));
     }
-    let wanted = Wanted::Range { start_slot: 0, count: BLOCKS as u64 };
+    if matches!(protocol.method(), Method::ColumnsByRange | Method::ColumnsByRoot) {
+        let columns = (0..NUMBER_OF_COLUMNS as u64).collect();
+        let wanted = RequestKind::ColumnsByRange { start_slot: 0, count: BLOCKS as u64, columns };
+        let (sender, _columns) = async_channel::bounded(wanted.limit());
+        let read = block_on(client::read_columns(&mut stream, protocol, &wanted, forks, LIMIT, &sender));
+        return (Vec::new(), read.is_ok());
+    }
+    let wanted = RequestKind::BlocksByRange { start_slot: 0, count: BLOCKS as u64 };
     let (sender, blocks) = async_channel::bounded(BLOCKS);
     let read = block_on(client::read_blocks(&mut stream, protocol, &wanted, forks, LIMIT, &sender));
     let blocks = std::iter::from_fn(|| blocks.try_recv().ok()).flatten().collect();

@@ -131,6 +131,8 @@ async fn answer(blocks: Arc<Blocks>, request: InboundRequest) {
             blocks.canonical.iter().filter(|link| slots.contains(&link.slot)).map(|link| link.root).collect()
         }
         RequestKind::BlocksByRoot { roots } => roots,
+        // The node under test asks for nothing else of it.
+        _ => return,
     };
     for root in roots {
         let file = block_file(&blocks.folder, &root);

@@ -7,6 +7,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    mem::size_of,
     sync::Arc,
 };
 
@@ -186,6 +187,23 @@ impl LightClientData {
         let excess = self.bootstraps.len().saturating_sub(MAX_BOOTSTRAPS);
         self.bootstraps.drain(..excess);
         self.blocks.retain(|_, block| block.slot() >= self.finalized_slot);
+    }
+
+    /// Whether the block was taken.
+    pub fn knows(&self, root: &Hash256) -> bool {
+        self.blocks.contains_key(root)
+    }
+
+    /// What all of it takes, in bytes. Updates are counted with a sync committee of their own each, bootstraps without: those
+    /// of a period share theirs.
+    pub fn bytes(&self) -> usize {
+        let update = size_of::<LightClientUpdate>() + (SYNC_COMMITTEE_SIZE + 1) * size_of::<BLSPubkey>();
+        self.best_updates.len() * update
+            + self.bootstraps.len() * size_of::<(Hash256, LightClientBootstrap)>()
+            + self.blocks.len()
+                * (size_of::<(Hash256, BlockData)>()
+                    + size_of::<LightClientUpdate>()
+                    + size_of::<LightClientFinalityUpdate>())
     }
 
     /// Where a client starts that trusts this block.

@@ -11,7 +11,6 @@ use super::{GOODBYE_TIME, Outcome, Service, outbound::MAX_CONCURRENT_REQUESTS};
 use crate::{
     metrics::{self, GOODBYES_RECEIVED, QUEUE_DROPPED, REQUESTS_SERVED},
     p2p::{
-        client::Wanted,
         codec::CodecError,
         events::{InboundRequest, RequestKind},
         messages::GoodbyeReason,
@@ -107,7 +106,7 @@ impl Service {
                 reply(Answer::One(code.as_ssz_bytes()));
                 self.on_goodbye(id, code);
             }
-            Ok(Request::Blocks(wanted)) => reply(self.pass_on(id, wanted)),
+            Ok(Request::Chain(kind)) => reply(self.pass_on(id, kind)),
             Err(error) => {
                 debug!(peer = %id, method = protocol.method().label(), %error, "bad request");
                 reply(Answer::Error(ErrorCode::InvalidRequest, "the request cannot be decoded"));
@@ -121,18 +120,12 @@ impl Service {
         }
     }
 
-    /// Hands a request for blocks to the chain, whose answer goes straight to the request's task.
-    fn pass_on(&mut self, peer: PeerId, wanted: Wanted) -> Answer {
-        let (kind, limit) = match wanted {
-            Wanted::Range { count: 0, .. } => {
-                return Answer::Error(ErrorCode::InvalidRequest, "a range without slots");
-            }
-            Wanted::Range { start_slot, count } => (RequestKind::BlocksByRange { start_slot, count }, count as usize),
-            Wanted::Roots(roots) => {
-                let limit = roots.len();
-                (RequestKind::BlocksByRoot { roots }, limit)
-            }
-        };
+    /// Hands a request to the chain, whose answer goes straight to the request's task.
+    fn pass_on(&mut self, peer: PeerId, kind: RequestKind) -> Answer {
+        let limit = kind.limit();
+        if limit == 0 {
+            return Answer::Error(ErrorCode::InvalidRequest, "nothing is asked for");
+        }
         let Some(pace) = self.peers.get(&peer).map(|peer| peer.pace.clone()) else {
             return Answer::Error(ErrorCode::ServerError, "disconnected");
         };
@@ -141,7 +134,7 @@ impl Service {
             metrics::inc(&QUEUE_DROPPED, &[("queue", "p2p_requests")]);
             return Answer::Error(ErrorCode::ServerError, "busy");
         }
-        Answer::Blocks { from, limit, paces: [pace, Arc::clone(&self.pace)] }
+        Answer::Chunks { from, limit, paces: [pace, Arc::clone(&self.pace)] }
     }
 
     fn on_goodbye(&mut self, id: PeerId, code: u64) {

@@ -2,22 +2,28 @@
 
 use std::{sync::Arc, time::Instant};
 
+use async_channel::Sender;
 use libp2p::{PeerId, Stream, StreamProtocol};
 use smol::future;
 use ssz::{Decode as _, Encode as _};
+use ssz_types::VariableList;
 
 use super::{Outcome, Reply, Service};
 use crate::{
     metrics::{self, REQUESTS_SENT},
     p2p::{
-        client::{self, BlockSender, Wanted},
+        client::{self, BlockSender, ColumnSender},
         config::Forks,
-        messages::{BlocksByRange, GoodbyeReason, MetaData, Status},
+        events::RequestKind,
+        messages::{
+            BlocksByHead, BlocksByRange, ColumnsByRange, GoodbyeReason, LightClientUpdatesByRange, MetaData, Status,
+        },
         peer::PeerState,
         protocol::{Method, Protocol},
         rpc_error::RpcError,
         streams::{OpenError, RequestId},
     },
+    types::{DataColumnsByRootIdentifier, Hash256},
 };
 
 /// `MAX_CONCURRENT_REQUESTS`, each way.
@@ -29,7 +35,8 @@ pub(super) enum Call {
     Ping(u64),
     MetaData,
     Goodbye(GoodbyeReason),
-    Blocks { wanted: Wanted, reply: BlockSender },
+    Blocks { wanted: RequestKind, reply: BlockSender },
+    Columns { wanted: RequestKind, reply: ColumnSender },
 }
 
 impl Call {
@@ -39,16 +46,17 @@ impl Call {
             Call::Ping(_) => Method::Ping,
             Call::MetaData => Method::MetaData,
             Call::Goodbye(_) => Method::Goodbye,
-            Call::Blocks { wanted: Wanted::Range { .. }, .. } => Method::BlocksByRange,
-            Call::Blocks { wanted: Wanted::Roots(_), .. } => Method::BlocksByRoot,
+            Call::Blocks { wanted, .. } | Call::Columns { wanted, .. } => wanted.method(),
         }
     }
 
-    /// Tells who waits for blocks that there will be none.
+    /// Tells who waits for blocks or columns that there will be none.
     fn fail(&self, error: &RpcError) {
-        if let Call::Blocks { reply, .. } = self {
-            // Nothing was sent before, so there is room.
-            let _ = reply.try_send(Err(error.clone()));
+        // Nothing was sent before, so there is room.
+        match self {
+            Call::Blocks { reply, .. } => drop(reply.try_send(Err(error.clone()))),
+            Call::Columns { reply, .. } => drop(reply.try_send(Err(error.clone()))),
+            _ => {}
         }
     }
 }
@@ -76,8 +84,8 @@ impl Service {
         }
     }
 
-    pub(super) fn ask_blocks(&mut self, id: PeerId, wanted: Wanted, reply: BlockSender) {
-        let call = Call::Blocks { wanted, reply };
+    /// Asks a connected peer for blocks or columns.
+    pub(super) fn ask_chain(&mut self, id: PeerId, call: Call) {
         match self.peers.get(&id).map(|peer| peer.state) {
             Some(PeerState::Connected) => self.call(id, call),
             _ => call.fail(&RpcError::NotConnected),
@@ -196,6 +204,17 @@ async fn run(mut stream: Stream, protocol: Protocol, call: Call, context: Contex
             }
             result.map(|()| Reply::Nothing)
         }
+        Call::Columns { wanted, reply } => {
+            let work = async {
+                client::ask(&mut stream, body.as_deref(), limit).await?;
+                client::read_columns(&mut stream, protocol, &wanted, &context.forks, limit, &reply).await
+            };
+            let result = work.await;
+            if let Err(error) = &result {
+                hand_over_error(&reply, error.clone(), limit).await;
+            }
+            result.map(|()| Reply::Nothing)
+        }
         _ => {
             client::ask(&mut stream, body.as_deref(), limit).await?;
             let ssz = client::read_one(&mut stream, protocol, limit).await?;
@@ -204,8 +223,8 @@ async fn run(mut stream: Stream, protocol: Protocol, call: Call, context: Contex
     }
 }
 
-/// The asker may not have taken the blocks before yet.
-async fn hand_over_error(reply: &BlockSender, error: RpcError, limit: std::time::Duration) {
+/// The asker may not have taken yet what came before.
+async fn hand_over_error<T>(reply: &Sender<Result<T, RpcError>>, error: RpcError, limit: std::time::Duration) {
     let late = async {
         smol::Timer::after(limit).await;
     };
@@ -222,11 +241,37 @@ fn body(protocol: Protocol, call: &Call, status: &Status) -> Option<Vec<u8>> {
         Call::Ping(seq) => Some(seq.as_ssz_bytes()),
         Call::MetaData => None,
         Call::Goodbye(reason) => Some((*reason as u64).as_ssz_bytes()),
-        Call::Blocks { wanted: Wanted::Range { start_slot, count }, .. } => {
-            Some(BlocksByRange { start_slot: *start_slot, count: *count, step: 1 }.as_ssz_bytes())
-        }
-        Call::Blocks { wanted: Wanted::Roots(roots), .. } => Some(roots.as_ssz_bytes()),
+        Call::Blocks { wanted, .. } | Call::Columns { wanted, .. } => chain_body(wanted),
     }
+}
+
+/// The request for what only the chain has.
+fn chain_body(wanted: &RequestKind) -> Option<Vec<u8>> {
+    let body = match wanted {
+        RequestKind::BlocksByRange { start_slot, count } => {
+            BlocksByRange { start_slot: *start_slot, count: *count, step: 1 }.as_ssz_bytes()
+        }
+        RequestKind::BlocksByRoot { roots } => roots.as_ssz_bytes(),
+        RequestKind::BlocksByHead { root, count } => BlocksByHead { beacon_root: *root, count: *count }.as_ssz_bytes(),
+        RequestKind::ColumnsByRange { start_slot, count, columns } => {
+            // At most as many as there are, for they are distinct.
+            let columns = VariableList::new(columns.clone()).unwrap_or_default();
+            ColumnsByRange { start_slot: *start_slot, count: *count, columns }.as_ssz_bytes()
+        }
+        RequestKind::ColumnsByRoot { wanted } => {
+            let identifier = |(block_root, columns): &(Hash256, Vec<_>)| DataColumnsByRootIdentifier {
+                block_root: *block_root,
+                columns: VariableList::new(columns.clone()).unwrap_or_default(),
+            };
+            wanted.iter().map(identifier).collect::<Vec<_>>().as_ssz_bytes()
+        }
+        RequestKind::LightClientBootstrap { root } => root.as_ssz_bytes(),
+        RequestKind::LightClientUpdates { start_period, count } => {
+            LightClientUpdatesByRange { start_period: *start_period, count: *count }.as_ssz_bytes()
+        }
+        RequestKind::LightClientFinalityUpdate | RequestKind::LightClientOptimisticUpdate => return None,
+    };
+    Some(body)
 }
 
 /// Decodes the one chunk of an answer.
@@ -237,7 +282,7 @@ pub(in crate::p2p) fn decode_answer(protocol: Protocol, ssz: &[u8]) -> Result<Re
         Protocol::PingV1 => u64::from_ssz_bytes(ssz).map(Reply::Pong),
         Protocol::MetaDataV2 => MetaData::from_v2_bytes(ssz).map(|metadata| Reply::MetaData(Box::new(metadata))),
         Protocol::MetaDataV3 => MetaData::from_ssz_bytes(ssz).map(|metadata| Reply::MetaData(Box::new(metadata))),
-        Protocol::GoodbyeV1 | Protocol::BlocksByRangeV2 | Protocol::BlocksByRootV2 => Ok(Reply::Nothing),
+        _ => Ok(Reply::Nothing),
     };
     reply.map_err(|e| RpcError::Malformed(format!("{e:?}")))
 }

@@ -153,7 +153,7 @@ fn bad_answers_end_the_request_and_cost_their_sender() {
     let unrelated = |what| Err(RpcError::Unrelated(what));
     let malformed = |what: &str| Err(RpcError::Malformed(what.into()));
     let cases = [
-        (block_chunk([1, 2, 3, 4], &good), unrelated("a block of an unknown fork")),
+        (block_chunk([1, 2, 3, 4], &good), unrelated("an item of an unknown fork")),
         (block_chunk(FORK, &block(14, 1).as_ssz_bytes()), unrelated("a block outside of the range")),
         (block_chunk(FORK, &good).repeat(2), unrelated("blocks out of order")),
         (

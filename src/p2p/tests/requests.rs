@@ -1,4 +1,7 @@
+use tree_hash::TreeHash as _;
+
 use super::*;
+use crate::types::{DataColumnSidecar, SignedBeaconBlockHeader};
 
 #[test]
 fn peers_learn_of_each_other() {
@@ -39,6 +42,136 @@ fn a_range_of_blocks_comes_in_order_and_ends() {
         let (got, ()) = futures::join!(collect(blocks), producer);
         let got: Vec<_> = got.into_iter().map(|block| (*block.unwrap()).clone()).collect();
         assert_eq!(got, sent);
+    });
+}
+
+/// A column of a block of this slot, with so many blobs.
+fn column(slot: u64, index: u64, blobs: usize) -> DataColumnSidecar {
+    let mut sidecar = DataColumnSidecar {
+        index,
+        column: VariableList::new(vec![Default::default(); blobs]).unwrap(),
+        kzg_commitments: VariableList::new(vec![Default::default(); blobs]).unwrap(),
+        kzg_proofs: VariableList::new(vec![Default::default(); blobs]).unwrap(),
+        signed_block_header: SignedBeaconBlockHeader { message: Default::default(), signature: Default::default() },
+        kzg_commitments_inclusion_proof: Default::default(),
+    };
+    sidecar.signed_block_header.message.slot = slot;
+    sidecar
+}
+
+fn column_chunk(sidecar: &DataColumnSidecar) -> ResponseChunk {
+    ResponseChunk::Item { fork_digest: ForkDigest::from(FORK), ssz: sidecar.as_ssz_bytes() }
+}
+
+/// Answers the next request with these columns; what the asker gets of them.
+async fn exchange(
+    first: &Node,
+    columns: Columns,
+    kind: RequestKind,
+    sent: &[DataColumnSidecar],
+) -> Vec<Result<DataColumnSidecar, RpcError>> {
+    let request = next(&first.events.requests).await;
+    assert_eq!(request.kind, kind);
+    let producer = async {
+        for sidecar in sent {
+            if request.reply.send(column_chunk(sidecar)).await.is_err() {
+                break;
+            }
+        }
+        drop(request);
+    };
+    let taker = in_time(async {
+        let mut got = Vec::new();
+        while let Ok(item) = columns.recv().await {
+            got.push(item.map(|sidecar| (*sidecar).clone()));
+        }
+        got
+    });
+    futures::join!(taker, producer).0
+}
+
+#[test]
+fn columns_come_by_range_and_by_root() {
+    smol::block_on(async {
+        let (first, second) = pair(|_| ()).await;
+        let peer = first.handle.peer_id();
+        let all = [column(100, 3, 9), column(100, 127, 9), column(104, 3, 0)];
+        let columns = second.handle.columns_by_range(peer, 100, 10, &[127, 3, 3, 128]);
+        let kind = RequestKind::ColumnsByRange { start_slot: 100, count: 10, columns: vec![3, 127] };
+        let got = exchange(&first, columns, kind, &all).await;
+        assert_eq!(got, all.clone().map(Ok));
+
+        let root = |at: usize| all[at].signed_block_header.message.tree_hash_root();
+        let wanted = vec![(root(0), vec![127, 3]), (root(2), vec![3, 4])];
+        let columns = second.handle.columns_by_root(peer, wanted);
+        let kind = RequestKind::ColumnsByRoot { wanted: vec![(root(0), vec![3, 127]), (root(2), vec![3, 4])] };
+        let got = exchange(&first, columns, kind, &[all[2].clone(), all[0].clone()]).await;
+        assert_eq!(got, [Ok(all[2].clone()), Ok(all[0].clone())]);
+    });
+}
+
+#[test]
+fn columns_that_were_not_asked_for_end_the_answer_and_cost_the_peer() {
+    smol::block_on(async {
+        let (first, second) = pair(|_| ()).await;
+        let peer = first.handle.peer_id();
+        let (asked, other) = (column(100, 3, 1), column(100, 4, 1));
+        let columns = second.handle.columns_by_range(peer, 100, 10, &[3]);
+        let kind = RequestKind::ColumnsByRange { start_slot: 100, count: 10, columns: vec![3] };
+        let got = exchange(&first, columns, kind, &[asked.clone(), other]).await;
+        assert_eq!(got.len(), 2);
+        assert_eq!(got[0], Ok(asked));
+        assert!(matches!(got[1], Err(RpcError::Unrelated(_))));
+        eventually(async || second.handle.peers().await.iter().any(|info| info.score <= -19.0)).await;
+    });
+}
+
+#[test]
+fn the_blocks_before_a_head_come_descending() {
+    smol::block_on(async {
+        let (first, second) = pair(|_| ()).await;
+        let root = Hash256::repeat_byte(9);
+        let blocks = second.handle.blocks_by_head(first.handle.peer_id(), root, 1000);
+        let request = next(&first.events.requests).await;
+        assert_eq!(request.kind, RequestKind::BlocksByHead { root, count: MAX_REQUEST_BLOCKS as u64 });
+        let sent = [block(9, 10), block(8, 10), block(8, 20)];
+        let producer = async {
+            for block in &sent {
+                if request.reply.send(chunk(block)).await.is_err() {
+                    break;
+                }
+            }
+            drop(request);
+        };
+        let (got, ()) = futures::join!(collect(blocks), producer);
+        let slots: Vec<_> = got.iter().flatten().map(|block| block.message.slot).collect();
+        assert_eq!(slots, [9, 8]);
+        assert!(matches!(got.last(), Some(Err(RpcError::Unrelated(_)))), "the third does not descend");
+    });
+}
+
+#[test]
+fn a_peer_hears_that_we_keep_more_columns() {
+    smol::block_on(async {
+        // Metadata is fetched when a ping tells of a newer one.
+        let (first, second) = pair(|config| config.ping_interval = Duration::from_millis(200)).await;
+        let groups_seen = async || second.handle.peers().await[0].metadata.as_ref().map(|it| it.custody_group_count);
+        eventually(async || groups_seen().await == Some(DEFAULT_CUSTODY_GROUP_COUNT)).await;
+        first.handle.set_custody(8);
+        first.handle.set_custody(6);
+        eventually(async || first.handle.identity().metadata.custody_group_count == 8).await;
+        assert_eq!(first.handle.local_enr().get_decodable::<u64>("cgc").unwrap().unwrap(), 8);
+        eventually(async || groups_seen().await == Some(8)).await;
+        let node_id = first.handle.local_enr().node_id().raw();
+        in_time(async {
+            loop {
+                let PeerEvent::Status { custody, .. } = next(&second.events.peers).await else { panic!() };
+                if custody == Some(Custody { node_id, groups: 8 }) {
+                    break;
+                }
+            }
+        })
+        .await;
     });
 }
 
