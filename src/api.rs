@@ -27,7 +27,7 @@ mod validators;
 pub mod wire;
 
 pub use gates::Limits;
-pub use network::{Direction, Identity, MetaData, NetworkInfo, Peer, PeerState};
+pub use network::{Ban, Direction, Identity, MetaData, NetworkInfo, Peer, PeerDetail, PeerDetails, PeerState};
 pub use server::{serve, serve_with};
 
 use std::sync::{Arc, atomic::AtomicUsize};

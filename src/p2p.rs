@@ -14,6 +14,7 @@ mod events;
 mod gossip;
 mod handle;
 mod identity;
+mod limits;
 mod messages;
 mod meter;
 mod pace;

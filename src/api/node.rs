@@ -65,6 +65,11 @@ pub(super) fn peers(api: &Api, request: &Request) -> Answer {
     json(&json!({ "data": peers, "meta": { "count": peers.len() } }))
 }
 
+/// All that we know of our peers, and who is banned.
+pub(super) fn peer_details(api: &Api, _: &Request) -> Answer {
+    data((api.context.network.details)())
+}
+
 /// The values of a parameter, each of which must be one of `known`.
 fn one_of<'a>(request: &'a Request, name: &str, known: &[&str]) -> Result<Vec<&'a str>, ApiError> {
     let values = request.query_list(name);

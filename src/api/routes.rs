@@ -51,6 +51,7 @@ static ROUTES: &[Route] = &[
     get("/eth/v1/node/health", node::health),
     get("/eth/v1/node/peers", node::peers),
     get("/eth/v1/node/peers/{}", node::peer),
+    get("/hornero/v1/peers", node::peer_details),
     get("/eth/v1/node/peer_count", node::peer_count),
     get("/eth/v1/config/spec", config::spec),
     get("/eth/v1/config/fork_schedule", config::fork_schedule),

@@ -91,6 +91,15 @@ pub const PEERS: Metric =
 pub const GOSSIP_VERDICTS: Metric =
     counter("hornero_gossip_verdicts_total", "Gossip messages by topic and verdict (accept, ignore, reject).")
         .by(&["topic", "verdict"]);
+/// Connections that were refused.
+pub const CONNECTIONS_REFUSED: Metric = counter(
+    "hornero_p2p_connections_refused_total",
+    "Connections refused, by reason (handshakes, places, inbound, address, peer).",
+)
+.by(&["reason"]);
+/// Goodbyes to peers.
+pub const GOODBYES_SENT: Metric =
+    counter("hornero_p2p_goodbyes_sent_total", "Goodbyes to peers, by reason.").by(&["reason"]);
 /// Gossip messages that could be decoded.
 pub const GOSSIP_RECEIVED: Metric =
     counter("hornero_p2p_gossip_received_total", "Gossip messages received for the first time, by topic.")
@@ -237,6 +246,8 @@ pub const ALL: &[&Metric] = &[
     &REQUESTS_SERVED,
     &PEERS_BANNED,
     &GOODBYES_RECEIVED,
+    &GOODBYES_SENT,
+    &CONNECTIONS_REFUSED,
     &DIALS,
     &PEERS_PUNISHED,
     &BYTES_IN,

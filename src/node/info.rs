@@ -1,16 +1,19 @@
 //! What the API tells of the network, in the API's words.
 
+use std::time::Duration;
+
 use crate::{
-    api::{Direction, Identity, MetaData, NetworkInfo, Peer, PeerState},
+    api::{Ban, Direction, Identity, MetaData, NetworkInfo, Peer, PeerDetail, PeerDetails, PeerState},
     p2p::{self, P2pHandle},
 };
 
 /// Answers about us and our peers from the network task.
 pub fn network_info(network: &P2pHandle) -> NetworkInfo {
-    let (us, them) = (network.clone(), network.clone());
+    let (us, them, details) = (network.clone(), network.clone(), network.clone());
     NetworkInfo {
         identity: Box::new(move || identity(&us)),
         peers: Box::new(move || smol::block_on(them.peers()).into_iter().map(peer).collect()),
+        details: Box::new(move || smol::block_on(peer_details(&details))),
     }
 }
 
@@ -22,12 +25,7 @@ fn identity(network: &P2pHandle) -> Identity {
         enr: identity.enr.to_base64(),
         p2p_addresses: identity.listen_addrs.iter().map(address).collect(),
         discovery_addresses: Vec::new(),
-        metadata: MetaData {
-            seq_number: identity.metadata.seq_number,
-            attnets: bits(identity.metadata.attnets.as_slice()),
-            syncnets: bits(identity.metadata.syncnets.as_slice()),
-            custody_group_count: identity.metadata.custody_group_count,
-        },
+        metadata: metadata(&identity.metadata),
     }
 }
 
@@ -45,6 +43,39 @@ fn peer(info: p2p::PeerInfo) -> Peer {
             p2p::Direction::Inbound => Direction::Inbound,
             p2p::Direction::Outbound => Direction::Outbound,
         },
+    }
+}
+
+async fn peer_details(network: &P2pHandle) -> PeerDetails {
+    let (peers, bans) = futures::join!(network.peers(), network.bans());
+    let ban = |(peer, left): (p2p::PeerId, Duration)| Ban { peer_id: peer.to_string(), seconds_left: left.as_secs() };
+    PeerDetails { peers: peers.into_iter().map(peer_detail).collect(), bans: bans.into_iter().map(ban).collect() }
+}
+
+fn peer_detail(info: p2p::PeerInfo) -> PeerDetail {
+    PeerDetail {
+        transport: info.transport,
+        agent: info.agent.clone(),
+        connected_seconds: info.connected_for.as_secs(),
+        score: info.score,
+        penalties: info.penalties.iter().copied().collect(),
+        received_bytes: info.received_bytes,
+        sent_bytes: info.sent_bytes,
+        metadata: info.metadata.as_ref().map(metadata),
+        head_slot: info.status.map(|status| status.head_slot),
+        finalized_epoch: info.status.map(|status| status.finalized_epoch),
+        earliest_available_slot: info.status.map(|status| status.earliest_available_slot),
+        goodbye: info.goodbye,
+        peer: peer(info),
+    }
+}
+
+fn metadata(metadata: &p2p::MetaData) -> MetaData {
+    MetaData {
+        seq_number: metadata.seq_number,
+        attnets: bits(metadata.attnets.as_slice()),
+        syncnets: bits(metadata.syncnets.as_slice()),
+        custody_group_count: metadata.custody_group_count,
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     gossip::NetworkSize,
+    limits::{Limits, MAX_PER_ADDRESS},
     messages::{ENRForkID, Status},
     transport::Muxers,
 };
@@ -84,8 +85,11 @@ pub struct P2pConfig {
     pub key_file: PathBuf,
     /// Peers to stay connected to: `enr:...`, `/ip4/.../tcp/...[/p2p/...]` or `/ip4/.../udp/.../quic-v1[/p2p/...]`.
     pub boot_nodes: Vec<String>,
-    /// Connections at most.
+    /// Peers at most; there are a few more connections while it is decided who stays.
     pub max_peers: usize,
+    /// Connections of each direction with one address of the home network or of this machine, where a router, a container
+    /// or a test network stands for many.
+    pub max_per_local_address: usize,
     /// The network's forks.
     pub forks: Forks,
     /// Where our chain stands at the start.
@@ -118,6 +122,7 @@ impl P2pConfig {
             key_file,
             boot_nodes: Vec::new(),
             max_peers: DEFAULT_MAX_PEERS,
+            max_per_local_address: usize::MAX,
             forks,
             status,
             custody_group_count: DEFAULT_CUSTODY_GROUP_COUNT,
@@ -129,6 +134,13 @@ impl P2pConfig {
             serve_bytes_per_second: 1 << 20,
             muxers: Muxers::Both,
         }
+    }
+}
+
+impl P2pConfig {
+    /// How many connections there may be.
+    pub(super) fn limits(&self) -> Limits {
+        Limits { peers: self.max_peers, per_address: MAX_PER_ADDRESS, per_local_address: self.max_per_local_address }
     }
 }
 

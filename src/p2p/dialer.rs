@@ -15,6 +15,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
+/// Failures that a peer without a place for us counts as: a wait of 64 s.
+const CROWDED_FAILURES: u32 = 6;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Not connected; to be dialled at this time.
@@ -88,6 +91,18 @@ impl Dialer {
         if let Some(target) = self.of(peer) {
             target.failures = u32::MAX;
         }
+    }
+
+    /// `peer` has no place for us: it is dialled again in a minute or more.
+    pub fn crowded(&mut self, peer: &PeerId) {
+        if let Some(target) = self.of(peer) {
+            target.failures = target.failures.max(CROWDED_FAILURES);
+        }
+    }
+
+    /// Whether we were told to stay connected to `peer`.
+    pub fn contains(&self, peer: &PeerId) -> bool {
+        self.0.iter().any(|target| target.address.peer.as_ref() == Some(peer))
     }
 
     fn of(&mut self, peer: &PeerId) -> Option<&mut Target> {

@@ -1,6 +1,9 @@
 //! How the rest of the node talks to the network task.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_channel::{Receiver, Sender};
 use libp2p::{Multiaddr, PeerId, gossipsub::MessageId};
@@ -46,6 +49,7 @@ pub(super) enum Command {
     SetCustody(u64),
     SetSubnets(Subnets),
     Peers(Sender<Vec<PeerInfo>>),
+    Bans(Sender<Vec<(PeerId, Duration)>>),
     Shutdown(Sender<()>),
 }
 
@@ -182,6 +186,11 @@ impl P2pHandle {
     /// All connected peers.
     pub async fn peers(&self) -> Vec<PeerInfo> {
         self.ask(Command::Peers).await.unwrap_or_default()
+    }
+
+    /// All banned peers, and for how much longer.
+    pub async fn bans(&self) -> Vec<(PeerId, Duration)> {
+        self.ask(Command::Bans).await.unwrap_or_default()
     }
 
     /// Says goodbye to all peers and ends the task. Returns within about a second.

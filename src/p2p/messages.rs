@@ -145,6 +145,8 @@ pub enum GoodbyeReason {
     IrrelevantNetwork = 2,
     /// The peer, or we, did something wrong.
     Fault = 3,
+    /// There is no place for the peer. By convention of the field, not of the specification.
+    TooManyPeers = 129,
     /// The peer is banned for a while. By convention of the field, not of the specification.
     Banned = 251,
 }

@@ -1,6 +1,9 @@
 //! What we know of one connected peer.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use libp2p::{Multiaddr, PeerId};
 
@@ -14,6 +17,7 @@ use super::{
     protocol::Method,
     score::Score,
     useful::Useful,
+    transport,
 };
 
 /// Who opened the connection.
@@ -72,12 +76,20 @@ pub struct PeerInfo {
     pub agent: Option<String>,
     /// 0 is unblemished, below -50 is banned.
     pub score: f64,
+    /// Why it lost score, each with how often.
+    pub penalties: Vec<(&'static str, u32)>,
     /// Where its chain stood when it last told.
     pub status: Option<Status>,
     /// What it subscribes to and keeps.
     pub metadata: Option<MetaData>,
     /// Its record, if we have it.
     pub enr: Option<Enr>,
+    /// How long it has been connected.
+    pub connected_for: Duration,
+    /// `tcp` or `quic`.
+    pub transport: &'static str,
+    /// The code with which it said goodbye, if it did.
+    pub goodbye: Option<u64>,
     /// Bytes that came from it over its connection: with TCP all but the packets' headers, with QUIC those of streams.
     pub received_bytes: u64,
     /// Bytes that went to it, counted in the same way.
@@ -88,6 +100,7 @@ pub struct PeerInfo {
 pub(super) struct Peer {
     /// Tells this connection from earlier ones of the same peer.
     pub session: u64,
+    pub since: Instant,
     pub addr: Multiaddr,
     pub direction: Direction,
     pub state: PeerState,
@@ -104,6 +117,8 @@ pub(super) struct Peer {
     pub asked: [u8; Method::COUNT],
     /// Requests of the peer under way, by method.
     pub serving: [u8; Method::COUNT],
+    /// The code with which it said goodbye.
+    pub goodbye: Option<u64>,
     /// Counts its bytes.
     pub meter: Option<Arc<Meter>>,
     /// How fast we serve it.
@@ -131,9 +146,13 @@ impl Peer {
             state: self.state,
             agent: self.agent.clone(),
             score: self.score.at(now),
+            penalties: self.score.penalties(),
             status: self.status,
             metadata: self.metadata.clone(),
             enr: self.record.clone(),
+            connected_for: now.saturating_duration_since(self.since),
+            transport: transport::name(&self.addr),
+            goodbye: self.goodbye,
             received_bytes,
             sent_bytes,
         }

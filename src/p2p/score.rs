@@ -48,6 +48,22 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in the order of the type.
+    const ALL: [Reason; 12] = [
+        Reason::GossipMalformed,
+        Reason::GossipRejected,
+        Reason::GossipScore,
+        Reason::RequestMalformed,
+        Reason::TooManyRequests,
+        Reason::ResponseMalformed,
+        Reason::ResponseUnrelated,
+        Reason::Timeout,
+        Reason::Failure,
+        Reason::InvalidBlock,
+        Reason::InvalidColumn,
+        Reason::BadRange,
+    ];
+
     /// The label in metrics.
     pub const fn label(self) -> &'static str {
         match self {
@@ -89,12 +105,14 @@ impl Reason {
 pub struct Score {
     value: f64,
     at: Instant,
+    /// How often for each reason.
+    counts: [u32; Reason::ALL.len()],
 }
 
 impl Score {
     /// Unblemished.
     pub fn new(now: Instant) -> Score {
-        Score { value: 0.0, at: now }
+        Score { value: 0.0, at: now, counts: Default::default() }
     }
 
     /// The score at `now`, with what is forgotten by then.
@@ -105,8 +123,15 @@ impl Score {
 
     /// Counts `reason`; returns the new score.
     pub fn punish(&mut self, reason: Reason, now: Instant) -> f64 {
-        *self = Score { value: self.at(now) + reason.weight(), at: now };
+        (self.value, self.at) = (self.at(now) + reason.weight(), now);
+        self.counts[reason as usize] = self.counts[reason as usize].saturating_add(1);
         self.value
+    }
+
+    /// Why points were lost, each with how often.
+    pub fn penalties(&self) -> Vec<(&'static str, u32)> {
+        let counted = Reason::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0);
+        counted.map(|(reason, count)| (reason.label(), count)).collect()
     }
 }
 
@@ -131,6 +156,11 @@ impl Bans {
         self.0.contains_key(peer)
     }
 
+    /// Who is banned, and for how much longer.
+    pub fn list(&self, now: Instant) -> Vec<(PeerId, Duration)> {
+        self.0.iter().map(|(peer, end)| (*peer, end.saturating_duration_since(now))).collect()
+    }
+
     /// Takes out the bans that have ended.
     pub fn expire(&mut self, now: Instant) -> Vec<PeerId> {
         self.0.extract_if(|_, end| *end <= now).map(|(peer, _)| peer).collect()
@@ -149,6 +179,8 @@ mod tests {
         assert_eq!(score.punish(Reason::ResponseMalformed, start), -40.0);
         assert_eq!(score.at(start + HALF_LIFE), -20.0);
         assert!(score.punish(Reason::RequestMalformed, start) < BAN_BELOW);
+        score.punish(Reason::GossipMalformed, start);
+        assert_eq!(score.penalties(), [("gossip_malformed", 2), ("request_malformed", 1), ("response_malformed", 1)]);
     }
 
     #[test]
@@ -172,6 +204,7 @@ mod tests {
             assert_eq!(evicted, (i == MAX_BANS).then_some(first));
         }
         assert!(!bans.contains(&first));
+        assert!(bans.list(start).iter().all(|(_, left)| *left > BAN_TIME));
         assert_eq!(bans.expire(start + BAN_TIME).len(), 0);
         assert_eq!(bans.expire(start + 2 * BAN_TIME).len(), MAX_BANS);
     }

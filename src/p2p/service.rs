@@ -5,6 +5,7 @@ mod gossip;
 mod inbound;
 mod measure;
 mod outbound;
+mod places;
 mod setup;
 
 use outbound::Call;
@@ -19,7 +20,7 @@ use std::{
 use async_channel::{Receiver, Sender};
 use futures::StreamExt as _;
 use libp2p::{
-    PeerId, Swarm, allow_block_list, connection_limits, identify,
+    PeerId, Swarm, allow_block_list, identify,
     swarm::{NetworkBehaviour, SwarmEvent},
 };
 use smol::{Timer, future};
@@ -33,6 +34,7 @@ use super::{
     gossip::{Gossip, Metered, application_score},
     handle::{Command, Identity},
     identity::NodeKey,
+    limits,
     messages::{GoodbyeReason, MetaData, Status},
     meter::Meters,
     pace::Pace,
@@ -60,7 +62,7 @@ const GOODBYE_TIME: Duration = Duration::from_secs(1);
 /// What the swarm does for us.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
-    limits: connection_limits::Behaviour,
+    limits: limits::Behaviour,
     blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     streams: streams::Behaviour,
     identify: identify::Behaviour,
@@ -222,6 +224,9 @@ impl Service {
             Command::Peers(reply) => {
                 let now = Instant::now();
                 let _ = reply.try_send(self.peers.iter().map(|(id, peer)| peer.info(*id, now)).collect());
+            }
+            Command::Bans(reply) => {
+                let _ = reply.try_send(self.bans.list(Instant::now()));
             }
             Command::Shutdown(reply) => self.stop(reply),
         }

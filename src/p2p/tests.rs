@@ -2,6 +2,7 @@
 
 mod gossip;
 mod hostile;
+mod places;
 mod quic;
 mod requests;
 mod stranger;

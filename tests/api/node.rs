@@ -34,6 +34,11 @@ fn peers_are_listed_filtered_and_counted() {
     assert_eq!(server.get("/eth/v1/node/peers/out").json()["data"]["direction"], "outbound");
     assert_eq!(server.get("/eth/v1/node/peers/nobody").status, 404);
     assert_eq!(server.get("/eth/v1/node/peers/-").status, 400);
+    let details = server.get("/hornero/v1/peers").json();
+    let out = &details["data"]["peers"][0];
+    assert_eq!((&out["peer_id"], &out["transport"]), (&"out".into(), &"quic".into()));
+    assert_eq!((&out["penalties"]["timeout"], &out["received_bytes"]), (&2.into(), &7.into()));
+    assert_eq!(details["data"]["bans"][0]["seconds_left"], 60);
     let count = server.get("/eth/v1/node/peer_count").json();
     assert_eq!(
         count["data"],

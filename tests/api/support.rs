@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use async_channel::Receiver;
 use hornero::{
-    api::{ApiContext, Direction, Identity, Limits, MetaData, NetworkInfo, Peer, PeerState, serve_with},
+    api::{
+        ApiContext, Ban, Direction, Identity, Limits, MetaData, NetworkInfo, Peer, PeerDetail, PeerDetails, PeerState,
+        serve_with,
+    },
     chain::{
         Capacities, ChainConfig, ChainHandle, ChainInputs, Clock, Start, network::NetworkCommand, pools::Pools,
         produce::Producer, start,
@@ -92,7 +95,7 @@ impl Node {
         let context = ApiContext {
             chain: chain.handle.clone(),
             producer,
-            network: NetworkInfo { identity: Box::new(identity), peers: Box::new(peers) },
+            network: NetworkInfo { identity: Box::new(identity), peers: Box::new(peers), details: Box::new(details) },
             exporter: metrics::install(),
             body_bytes: Default::default(),
         };
@@ -173,4 +176,24 @@ fn peers() -> Vec<Peer> {
         direction,
     };
     vec![peer("in", Direction::Inbound), peer("out", Direction::Outbound)]
+}
+
+fn details() -> PeerDetails {
+    let [_, peer] = &peers()[..] else { unreachable!() };
+    let peer = PeerDetail {
+        peer: peer.clone(),
+        transport: "quic",
+        agent: Some("other/1".into()),
+        connected_seconds: 5,
+        score: -10.0,
+        penalties: [("timeout", 2)].into(),
+        received_bytes: 7,
+        sent_bytes: 8,
+        metadata: None,
+        head_slot: Some(9),
+        finalized_epoch: None,
+        earliest_available_slot: None,
+        goodbye: Some(129),
+    };
+    PeerDetails { peers: vec![peer], bans: vec![Ban { peer_id: "banned".into(), seconds_left: 60 }] }
 }

@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::{BehaviourEvent, GOODBYE_TIME, Service};
 use crate::{
-    metrics::{self, DIALS, PEERS_BANNED},
+    metrics::{self, DIALS, GOODBYES_SENT, PEERS_BANNED},
     p2p::{
         client::printable,
         events::PeerEvent,
@@ -69,6 +69,7 @@ impl Service {
         let patience = self.config.response_timeout;
         let peer = Peer {
             session: self.new_id(),
+            since: now,
             addr: endpoint.get_remote_address().clone(),
             direction,
             state: PeerState::Connecting,
@@ -83,6 +84,7 @@ impl Service {
             serving: Default::default(),
             meter: self.meters.of(endpoint.get_remote_address()),
             pace: Arc::new(Pace::new(self.config.serve_bytes_per_second)),
+            goodbye: None,
             next_ping: now + self.config.ping_interval,
             next_status: now + patience,
             leave_by: Some(now + STATUS_PATIENCE * patience),
@@ -156,7 +158,9 @@ impl Service {
         if peer.state == PeerState::Disconnecting {
             return;
         }
-        debug!(peer = %id, ?reason, "saying goodbye");
+        let words = GoodbyeReason::describe(reason as u64);
+        debug!(peer = %id, words, "saying goodbye");
+        metrics::inc(&GOODBYES_SENT, &[("reason", words)]);
         peer.state = PeerState::Disconnecting;
         peer.leave_by = Some(Instant::now() + GOODBYE_TIME);
         self.call(id, Call::Goodbye(reason));
@@ -199,6 +203,9 @@ impl Service {
         let ids: Vec<PeerId> = self.peers.keys().copied().collect();
         for id in ids {
             self.tick_peer(id, now);
+        }
+        if self.stopping.is_none() {
+            self.make_room(now);
         }
     }
 

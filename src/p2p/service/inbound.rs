@@ -144,7 +144,11 @@ impl Service {
         if code == GoodbyeReason::IrrelevantNetwork as u64 {
             self.dialer.useless(&id);
         }
+        if code == GoodbyeReason::TooManyPeers as u64 {
+            self.dialer.crowded(&id);
+        }
         if let Some(peer) = self.peers.get_mut(&id) {
+            peer.goodbye = Some(code);
             peer.state = PeerState::Disconnecting;
             peer.leave_by = Some(Instant::now() + GOODBYE_TIME);
         }

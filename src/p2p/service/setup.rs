@@ -8,12 +8,7 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use libp2p::{
-    Multiaddr, Swarm, allow_block_list,
-    connection_limits::{self, ConnectionLimits},
-    identify,
-    swarm::SwarmEvent,
-};
+use libp2p::{Multiaddr, Swarm, allow_block_list, identify, swarm::SwarmEvent};
 use tracing::info;
 
 use super::{Behaviour, OUTCOMES, Service};
@@ -25,6 +20,7 @@ use crate::p2p::{
     gossip,
     handle::{COMMANDS, Identity, P2pHandle},
     identity::{NodeKey, Reachable},
+    limits,
     messages::{MetaData, Status},
     meter::Meters,
     pace::Pace,
@@ -37,10 +33,6 @@ use crate::p2p::{
     useful::Useful,
 };
 
-/// Handshakes at once that others began. Each may last 20 s.
-const MAX_PENDING_INCOMING: u32 = 16;
-/// Both sides may dial at the same moment; one connection of the two would do.
-const MAX_CONNECTIONS_PER_PEER: u32 = 2;
 /// Peers to stay connected to. More is a mistake in a script.
 const MAX_BOOT_NODES: usize = 128;
 /// All peers together are served at this multiple of what one is.
@@ -99,18 +91,11 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
 }
 
 fn swarm(key: &NodeKey, config: &P2pConfig, meters: &Meters) -> Result<Swarm<Behaviour>, P2pError> {
-    let max_peers = u32::try_from(config.max_peers).unwrap_or(u32::MAX);
-    // Those who come leave a quarter of the places to those that we choose.
-    let limits = ConnectionLimits::default()
-        .with_max_pending_incoming(Some(MAX_PENDING_INCOMING))
-        .with_max_established(Some(max_peers))
-        .with_max_established_incoming(Some((max_peers - max_peers / 4).max(1)))
-        .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER));
     let agent = format!("hornero/{}", env!("CARGO_PKG_VERSION"));
     let identify =
         identify::Config::new("eth2/1.0.0".into(), key.libp2p().public()).with_agent_version(agent).with_cache_size(0);
     let behaviour = Behaviour {
-        limits: connection_limits::Behaviour::new(limits),
+        limits: limits::Behaviour::new(config.limits()),
         blocked: allow_block_list::Behaviour::default(),
         streams: streams::Behaviour::new(Protocol::ALL.map(Protocol::id).to_vec()),
         identify: identify::Behaviour::new(identify),
