@@ -16,8 +16,8 @@ use super::{
     pace::Pace,
     protocol::Method,
     score::Score,
-    useful::Useful,
     transport,
+    useful::Useful,
 };
 
 /// Who opened the connection.

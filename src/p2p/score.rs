@@ -49,9 +49,10 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the type.
-    const ALL: [Reason; 12] = [
+    const ALL: [Reason; 13] = [
         Reason::GossipMalformed,
         Reason::GossipRejected,
+        Reason::GossipFlood,
         Reason::GossipScore,
         Reason::RequestMalformed,
         Reason::TooManyRequests,

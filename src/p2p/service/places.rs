@@ -75,9 +75,9 @@ impl Service {
     /// For each peer, how many of our topics have few others.
     fn needed(&self) -> HashMap<PeerId, usize> {
         let gossip = &self.swarm.behaviour().gossip;
-        let ours: HashSet<&TopicHash> = gossip.topics().collect();
+        let ours: HashSet<&TopicHash> = gossip.sub.topics().collect();
         let mut listeners: HashMap<&TopicHash, Vec<PeerId>> = HashMap::new();
-        for (peer, topics) in gossip.all_peers() {
+        for (peer, topics) in gossip.sub.all_peers() {
             for topic in topics.into_iter().filter(|topic| ours.contains(*topic)) {
                 listeners.entry(topic).or_default().push(*peer);
             }
