@@ -7,6 +7,7 @@
 //! | pending | orphans, and the roots of their parents | block tasks, store |
 //! | votes, operations | small messages of gossip that wait for their batch | the network, the API |
 //! | columns | - | the network |
+//! | missing columns | - | the clock: which columns blocks wait for |
 //! | sync | peers' statuses, ranges of blocks | the network |
 //! | serve | answers to peers' requests | the network |
 //! | subnets | which subnets our validators need | the clock, the API |
@@ -24,8 +25,9 @@ pub mod availability;
 mod block_task;
 pub mod checkpoint;
 mod clock;
-mod columns;
+pub mod columns;
 mod confirm;
+mod custody;
 mod error;
 mod events;
 mod execution;
@@ -76,11 +78,17 @@ use crate::{
     crypto::{PubkeyCache, compute_fork_digest},
     db::Database,
     metrics::{self, QUEUE_DROPPED},
-    types::{BeaconState, CommitteeIndex, Config, Epoch, ForkDigest, ForkName, Hash256, SignedBeaconBlock, Slot},
+    types::{
+        BeaconState, CommitteeIndex, Config, DataColumnSidecar, Epoch, ForkDigest, ForkName, Hash256,
+        SignedBeaconBlock, Slot,
+    },
 };
 use advance::Advanced;
 pub use advance::take_to_epoch;
 pub use clock::Clock;
+use columns::{ColumnSet, Columns};
+pub(crate) use custody::Custody;
+pub use custody::get_validators_custody_requirement;
 pub use error::{BlockError, StartError, TaskError};
 pub use events::ChainEvent;
 use events::Subscribers;
@@ -128,6 +136,18 @@ pub(crate) struct BlockWork {
     pub received_ms: u64,
     /// Who waits for the result.
     pub reply: Option<Sender<Result<Hash256, BlockError>>>,
+    /// Its columns, if it is ours: published with it.
+    pub columns: Vec<Arc<DataColumnSidecar>>,
+}
+
+/// A peer, as the tasks that ask peers know it.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownPeer {
+    pub peer: Peer,
+    /// Where it stands.
+    pub status: Status,
+    /// The columns that it keeps.
+    pub custody: ColumnSet,
 }
 
 /// What every task has at hand.
@@ -140,8 +160,12 @@ pub(crate) struct Shared {
     pub capacities: Capacities,
     pub snapshot: ArcSwap<Snapshot>,
     /// Where the peers stand; written by the sync task.
-    pub peers: ArcSwap<Vec<(Peer, Status)>>,
+    pub peers: ArcSwap<Vec<KnownPeer>>,
     pub subscribers: Subscribers,
+    /// Which columns we keep.
+    pub custody: Custody,
+    /// Which columns are here.
+    pub columns: Columns,
     /// What was accepted of gossip.
     pub seen: Seen,
     /// Roots of blocks that are invalid.
@@ -223,7 +247,8 @@ impl Shared {
             finalized_epoch: finalized.epoch,
             head_root: snapshot.head_root,
             head_slot: snapshot.head_slot,
-            earliest_available_slot: serve::earliest_available_slot(self, snapshot),
+            // Of what we keep since later, we serve nothing older.
+            earliest_available_slot: serve::earliest_available_slot(self, snapshot).max(self.custody.since()),
         }
     }
 }

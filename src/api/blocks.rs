@@ -16,7 +16,7 @@ use super::{
     response::{Answer, ApiError, SSZ, data, json, of_fork, status, whole},
 };
 use crate::{
-    chain::{BlockError, BlockSource},
+    chain::{BlockError, BlockSource, columns::columns_of_blobs},
     types::{Hash256, SignedBeaconBlockHeader, SignedBlockContents},
 };
 
@@ -127,13 +127,13 @@ pub(super) fn publish(api: &Api, request: &Request) -> Answer {
     if request.body_fork()?.is_some_and(|said| said != fork) || block.body.layout != fork.into() {
         return Err(ApiError::bad_request(format!("slot {slot} is of the fork {fork}, the block is not")));
     }
-    if !contents.blobs.is_empty() {
-        return Err(ApiError::bad_request("this version of Hornero can't publish blobs"));
-    }
-    match block_on(api.chain().import_block(Arc::new(contents.signed_block), BlockSource::Api)) {
+    let columns = columns_of_blobs(api.chain().config(), &contents.signed_block, &contents.blobs, &contents.kzg_proofs);
+    let columns = columns.map_err(ApiError::bad_request)?.into_iter().map(Arc::new).collect();
+    let SignedBlockContents { signed_block, .. } = contents;
+    match block_on(api.chain().import_with_columns(Arc::new(signed_block), BlockSource::Api, columns)) {
         Ok(_) => Ok(status(StatusCode::OK)),
         // It may be fine, and other nodes have it: we could not tell.
-        Err(BlockError::NotYet(_)) => Ok(status(StatusCode::ACCEPTED)),
+        Err(BlockError::NotYet(_) | BlockError::DataUnavailable { .. }) => Ok(status(StatusCode::ACCEPTED)),
         Err(error @ BlockError::Internal(_)) => Err(ApiError::internal(error)),
         Err(error) => Err(ApiError::bad_request(error)),
     }

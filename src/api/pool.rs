@@ -141,9 +141,13 @@ struct Preparation {
 }
 
 pub(super) fn prepare_proposers(api: &Api, request: &Request) -> Answer {
-    for Preparation { validator_index, fee_recipient } in request.json::<Vec<Preparation>>()? {
+    let preparations = request.json::<Vec<Preparation>>()?;
+    let validators: Vec<_> = preparations.iter().map(|preparation| preparation.validator_index).collect();
+    for Preparation { validator_index, fee_recipient } in preparations {
         block_on(api.producer().prepare_proposer(validator_index, fee_recipient));
     }
+    // More columns are kept for them.
+    block_on(api.chain().attach_validators(&validators));
     Ok(status(StatusCode::OK))
 }
 

@@ -3,7 +3,7 @@
 use tree_hash::TreeHash;
 
 use crate::{
-    crypto::{kzg::verify_blob_kzg_proof_batch, verify_data_column_sidecar, verify_data_column_sidecar_kzg_proofs},
+    crypto::{kzg::verify_blob_kzg_proof_batch, verify_data_column_sidecar, verify_data_columns_kzg_proofs},
     ssz::proof::is_valid_merkle_branch,
     types::{
         Blob, BlobKZGCommitments, BlobSidecar, Config, DataColumnSidecar, Hash256, KZGCommitment, KZGProof,
@@ -25,11 +25,9 @@ pub fn are_blobs_available(blobs: &[Blob], proofs: &[KZGProof], blob_kzg_commitm
 
 /// Whether the columns that this node samples of a block are what they should be; the caller has fetched all of them.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/fork-choice.md#modified-is_data_available>
-pub fn is_data_available(config: &Config, column_sidecars: &[DataColumnSidecar]) -> bool {
-    let is_good = |sidecar: &DataColumnSidecar| {
-        verify_data_column_sidecar(config, sidecar) && verify_data_column_sidecar_kzg_proofs(sidecar)
-    };
-    column_sidecars.iter().all(is_good)
+pub fn is_data_available(config: &Config, column_sidecars: &[&DataColumnSidecar]) -> bool {
+    column_sidecars.iter().all(|sidecar| verify_data_column_sidecar(config, sidecar))
+        && verify_data_columns_kzg_proofs(column_sidecars)
 }
 
 /// Whether the commitments of a column are those of the block whose header comes with it.

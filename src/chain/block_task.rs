@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_channel::Receiver;
+use smol::lock::SemaphoreGuardArc;
 
 use super::{
     BlockError, BlockSource, BlockWork, ExecutionCommand, PayloadVerdict, PendingMessage, Shared, Snapshot,
@@ -14,7 +15,7 @@ use super::{
         InvalidBlock,
         beacon_block::{self, Passed, validate_beacon_block_gossip},
     },
-    limits::{EXECUTION_TIMEOUT_MS, MAX_ORPHAN_DEPTH},
+    limits::{COLUMN_WAIT_SLOTS, EXECUTION_TIMEOUT_MS, MAX_ORPHAN_DEPTH},
     network::{Fault, GossipBlock, GossipId, NetworkCommand, Publication, Verdict},
     pending::Orphan,
     range_sync::SyncMessage,
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     fork_choice::{PayloadStatus, check_merge, import_block},
-    metrics::{self, BLOCK_STAGE_SECONDS, BLOCKS, GOSSIP_VERDICTS, QUEUE_DROPPED, QUEUE_LENGTH},
+    metrics::{self, BLOCK_STAGE_SECONDS, BLOCKS, DATA_CHECKS, GOSSIP_VERDICTS, QUEUE_DROPPED, QUEUE_LENGTH},
     transition::Checks,
     types::{BeaconState, Hash256, SignedBeaconBlock, Topic, compute_epoch_at_slot, compute_start_slot_at_epoch},
 };
@@ -45,8 +46,7 @@ pub(super) async fn run(
         let shared = shared.clone();
         smol::spawn(async move {
             let running = RunningBlock::new(shared.clone());
-            BlockTask::new(shared, next).run().await;
-            drop((running, permit));
+            BlockTask::new(shared, next, (running, permit)).run().await;
         })
         .detach();
     }
@@ -59,6 +59,7 @@ impl From<GossipBlock> for BlockWork {
             source: BlockSource::Gossip(gossip.id),
             received_ms: gossip.received_ms,
             reply: None,
+            columns: Vec::new(),
         }
     }
 }
@@ -88,15 +89,17 @@ struct BlockTask {
     is_payload_verified: bool,
     /// When the current stage began.
     stage_ms: u64,
+    /// Counts the task, and lets only some run at once. Given back while it waits for columns.
+    running: Option<(RunningBlock, SemaphoreGuardArc)>,
 }
 
 /// What the transition makes of a block: its post-state, what that costs beside its parent's, and what the store has to know.
 type Processed = Result<(Arc<BeaconState>, Cost, crate::fork_choice::ImportedBlock), BlockError>;
 
 impl BlockTask {
-    fn new(shared: Arc<Shared>, work: BlockWork) -> BlockTask {
-        let stage_ms = work.received_ms;
-        let mut task = BlockTask { shared, work, is_told: false, is_payload_verified: false, stage_ms };
+    fn new(shared: Arc<Shared>, work: BlockWork, running: (RunningBlock, SemaphoreGuardArc)) -> BlockTask {
+        let (stage_ms, running) = (work.received_ms, Some(running));
+        let mut task = BlockTask { shared, work, is_told: false, is_payload_verified: false, stage_ms, running };
         task.stage("queue");
         task
     }
@@ -126,6 +129,10 @@ impl BlockTask {
         if snapshot.contains(&root) {
             return Ok(());
         }
+        if matches!(self.work.source, BlockSource::Stored | BlockSource::ByRange(_)) {
+            // It waited already, or range sync will fetch what is missing: no work for nothing.
+            self.check_data(root).await?;
+        }
         let parent_state = self.shared.state(self.work.block.message.parent_root).await?;
         let (processed, payload) = smol::future::zip(self.process(parent_state.clone()), self.new_payload()).await;
         self.is_payload_verified = self.shared.execution.is_some()
@@ -138,6 +145,8 @@ impl BlockTask {
         let db = self.shared.db.clone();
         smol::unblock(move || db.put_blocks(&[(root, &block)])).await?;
         self.stage("db");
+        self.wait_for_data(root).await?;
+        self.stage("data");
         // A block that is a little early, as the network allows, waits for its slot.
         let slot = self.work.block.message.slot;
         self.shared.clock.until(self.shared.clock.start_of(slot)).await;
@@ -252,6 +261,45 @@ impl BlockTask {
         }
     }
 
+    /// Notes a block that was stored before as wanting columns, if it does.
+    async fn check_data(&self, root: Hash256) -> Result<(), BlockError> {
+        let missing = self.shared.missing_columns(&self.work.block, root).await;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if matches!(self.work.source, BlockSource::Stored) {
+            self.shared.want_columns(&self.work.block, root, missing, false).await;
+        }
+        metrics::inc(&DATA_CHECKS, &[("outcome", "missing")]);
+        Err(BlockError::DataUnavailable { missing: missing.len() })
+    }
+
+    /// Waits a while for the block's sampled columns, as one of few tasks, while others may run. Should they come later, the
+    /// block is run again. Whoever asked for the block's import is told which.
+    async fn wait_for_data(&mut self, root: Hash256) -> Result<(), BlockError> {
+        let (shared, block) = (self.shared.clone(), self.work.block.clone());
+        let missing = shared.missing_columns(&block, root).await;
+        if missing.is_empty() {
+            if !block.message.body.blob_kzg_commitments.is_empty() {
+                metrics::inc(&DATA_CHECKS, &[("outcome", "here")]);
+            }
+            return Ok(());
+        }
+        let arrival = shared.want_columns(&block, root, missing, true).await;
+        // They may have come before the network knew that we wait.
+        if shared.missing_columns(&block, root).await.is_empty() {
+            shared.want_no_columns(&root);
+        } else if let Some(arrival) = arrival {
+            self.running = None;
+            let patience = COLUMN_WAIT_SLOTS * shared.clock.slot_ms();
+            let _ = shared.clock.within(patience, arrival.recv()).await;
+        }
+        let missing = shared.missing_columns(&block, root).await;
+        let outcome = if missing.is_empty() { "waited" } else { "missing" };
+        metrics::inc(&DATA_CHECKS, &[("outcome", outcome)]);
+        if missing.is_empty() { Ok(()) } else { Err(BlockError::DataUnavailable { missing: missing.len() }) }
+    }
+
     async fn hand_over(&self, imported: Box<Imported>) -> Result<(), BlockError> {
         let (reply, answer) = async_channel::bounded(1);
         let gone = |_| BlockError::Internal("the store task has ended; the node is stopping".into());
@@ -269,6 +317,7 @@ impl BlockTask {
             BlockSource::Api => {
                 let block = Publication::Block(self.work.block.clone());
                 self.shared.tell_network(NetworkCommand::Publish(block));
+                self.shared.publish_columns(&self.work.columns);
             }
             _ => {}
         }

@@ -1,36 +1,202 @@
-//! The task of columns from gossip: one after the other, for each costs milliseconds.
+//! Columns: which of a block's are here, which blocks wait for some, and how those come.
+//!
+//! A column that was verified is in the database; here is one bit for it. A block whose sampled columns are not all here is
+//! *wanted*: its block task waits a while without holding up others, then ends, and the block is run again when the last
+//! column has come, as orphans are when their parent has. Columns come by gossip; what is still missing some time into the
+//! slot is asked of peers who keep it, and again after pauses that double. Range sync fetches columns with its blocks.
+//!
+//! This node keeps the columns that it samples and no more: it never reconstructs others from half of them, and computes
+//! columns from blobs only for blocks of its own validators.
 
-use std::sync::Arc;
+mod fetch;
+mod gossip;
+mod peers;
+mod range;
+mod set;
+mod sidecars;
+mod task;
+mod verify;
+mod wanted;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+pub(super) use self::{gossip::run as judge, range::fetch_range, set::ColumnSet, task::run as fetch_missing};
+use self::{peers::Lacking, wanted::WantedBlocks};
+pub use self::{
+    sidecars::{SidecarError, columns_of_blobs, get_data_column_sidecars, get_data_column_sidecars_from_block},
+    wanted::Promise,
+};
 use async_channel::Receiver;
 
 use super::{
-    Shared, TaskError,
-    gossip::validate_data_column_sidecar_gossip,
-    network::{GossipColumn, NetworkCommand, Verdict},
+    RecentMap, Shared,
+    limits::{COLUMN_GOSSIP_PART, ROOTS_WITH_COLUMNS},
+    pending::PendingMessage,
 };
 use crate::{
-    metrics::{self, GOSSIP_VERDICTS, QUEUE_LENGTH},
-    types::Topic,
+    metrics::{self, BLOCKS_WANTING_COLUMNS, COLUMNS, QUEUE_DROPPED},
+    types::{
+        Config, DataColumnSidecar, Epoch, Hash256, SignedBeaconBlock, compute_epoch_at_slot, preset::NUMBER_OF_COLUMNS,
+    },
 };
 
-/// Judges columns, so that they are passed on. (Which of them we keep, and that blocks wait for them, comes with custody.)
-pub(super) async fn run(shared: Arc<Shared>, gossip: Receiver<GossipColumn>) -> Result<(), TaskError> {
-    while let Ok(GossipColumn { id, subnet, sidecar, .. }) = gossip.recv().await {
-        metrics::set(&QUEUE_LENGTH, &[("queue", "gossip_columns")], gossip.len() as f64);
-        let judge = shared.clone();
-        let result = smol::unblock(move || {
-            let snapshot = judge.snapshot.load_full();
-            validate_data_column_sidecar_gossip(&judge.view(&snapshot, &snapshot.head_state), &sidecar, subnet)
-        })
-        .await;
-        let topic = Topic::DataColumnSidecar(subnet);
-        let verdict = result.map_or_else(|refusal| refusal.verdict, |()| Verdict::Accept);
-        if let Err(refusal) = result {
-            tracing::trace!(subnet, ?verdict, reason = refusal.reason, "a column was not accepted");
+/// Which columns are here, and who waits for others.
+pub(crate) struct Columns {
+    /// By root of the block. Of blocks that are not in it the database knows.
+    held: RecentMap<Hash256, ColumnSet>,
+    wanted: WantedBlocks,
+    /// Peers that did not give what they keep.
+    lacking: Lacking,
+    /// Bytes of columns that are being verified or written.
+    pub(super) in_hand: AtomicUsize,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Columns {
+            held: RecentMap::new(ROOTS_WITH_COLUMNS),
+            wanted: Default::default(),
+            lacking: Default::default(),
+            in_hand: Default::default(),
         }
-        metrics::inc(&GOSSIP_VERDICTS, &[("topic", topic.label()), ("verdict", verdict.label())]);
-        shared.tell_network(NetworkCommand::Verdict { topic, id, verdict });
     }
-    Err(TaskError::Abandoned("columns"))
+}
+
+impl Columns {
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> usize {
+        self.held.bytes(|_| 0) + self.wanted.bytes() + self.in_hand.load(Ordering::Relaxed)
+    }
+
+    /// Whether a block waits for columns.
+    pub fn is_wanted(&self, root: &Hash256) -> bool {
+        self.wanted.contains(root)
+    }
+}
+
+/// Where columns came from, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColumnSource {
+    Gossip,
+    ByRoot,
+    ByRange,
+    /// Of our own validators' blobs, or of those that our execution client had.
+    Blobs,
+}
+
+impl ColumnSource {
+    const fn label(self) -> &'static str {
+        match self {
+            ColumnSource::Gossip => "gossip",
+            ColumnSource::ByRoot => "by_root",
+            ColumnSource::ByRange => "by_range",
+            ColumnSource::Blobs => "blobs",
+        }
+    }
+}
+
+/// The first epoch whose blocks need columns to be imported: nobody has to keep older ones.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#datacolumnsidecarsbyrange-v1>
+pub fn first_epoch_with_columns(config: &Config, current_epoch: Epoch) -> Epoch {
+    let kept = config.min_epochs_for_data_column_sidecars_requests;
+    current_epoch.saturating_sub(kept).max(config.fulu_fork_epoch)
+}
+
+impl Shared {
+    /// The sampled columns of a block that are not here; none if the block needs none.
+    pub async fn missing_columns(self: &Arc<Self>, block: &SignedBeaconBlock, root: Hash256) -> ColumnSet {
+        let sampled = self.custody.sampled();
+        if block.message.body.blob_kzg_commitments.is_empty() || sampled.is_empty() {
+            return ColumnSet::default();
+        }
+        let epoch = compute_epoch_at_slot(block.message.slot);
+        if epoch < first_epoch_with_columns(&self.config, self.clock.epoch()) {
+            return ColumnSet::default();
+        }
+        sampled.minus(self.held_columns(root).await)
+    }
+
+    /// Notes that a block lacks columns: they are looked for, first where gossip had its time to bring them. A task that
+    /// `waits` gets a queue in which it is told when they are here, if not too many do.
+    pub async fn want_columns(
+        &self,
+        block: &Arc<SignedBeaconBlock>,
+        root: Hash256,
+        missing: ColumnSet,
+        waits: bool,
+    ) -> Option<Receiver<()>> {
+        let slot_ms = self.clock.slot_ms();
+        let gossip_ends = self.clock.start_of(block.message.slot) + slot_ms / COLUMN_GOSSIP_PART;
+        let block = block.clone();
+        // Its body is hashed for the header.
+        let promise = smol::unblock(move || Promise::of(&block)).await;
+        let arrival = self.columns.wanted.add(root, promise, missing, gossip_ends, waits);
+        metrics::set(&BLOCKS_WANTING_COLUMNS, &[], self.columns.wanted.len() as f64);
+        arrival
+    }
+
+    /// The block lacks nothing any more.
+    pub fn want_no_columns(&self, root: &Hash256) {
+        self.columns.wanted.remove(root);
+    }
+
+    /// The columns of a block that are here.
+    async fn held_columns(self: &Arc<Self>, root: Hash256) -> ColumnSet {
+        if let Some(held) = self.columns.held.get(&root) {
+            return held;
+        }
+        let db = self.db.clone();
+        let stored = smol::unblock(move || db.columns_of(root)).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "stored columns can't be read; they are fetched again");
+            Vec::new()
+        });
+        let stored: ColumnSet = stored.into_iter().collect();
+        if !stored.is_empty() {
+            self.columns.held.update(root, |held| *held = held.or(stored));
+        }
+        self.columns.held.get(&root).unwrap_or_default()
+    }
+
+    /// Takes in columns that were verified, or that we computed: frees the blocks that waited for them, then stores them.
+    /// Those that we do not sample are left out.
+    pub(crate) async fn take_columns(
+        self: &Arc<Self>,
+        columns: Vec<(Hash256, Arc<DataColumnSidecar>)>,
+        source: ColumnSource,
+    ) {
+        let sampled = self.custody.sampled();
+        let columns: Vec<_> = columns.into_iter().filter(|(_, column)| sampled.contains(column.index)).collect();
+        for (root, column) in &columns {
+            metrics::inc(&COLUMNS, &[("source", source.label())]);
+            self.columns.held.update(*root, |held| held.insert(column.index));
+        }
+        let mut roots: Vec<Hash256> = columns.iter().map(|(root, _)| *root).collect();
+        roots.dedup();
+        for root in roots {
+            let held = self.columns.held.get(&root).unwrap_or_default();
+            if self.columns.wanted.complete(&root, held) {
+                self.free_block(root);
+            }
+        }
+        metrics::set(&BLOCKS_WANTING_COLUMNS, &[], self.columns.wanted.len() as f64);
+        let db = self.db.clone();
+        if let Err(error) = smol::unblock(move || db.put_columns(&columns)).await {
+            tracing::warn!(%error, "columns could not be stored; peers will not get them from us");
+        }
+    }
+
+    /// A block has its columns, and no task waits for it: it is run again from the database.
+    fn free_block(&self, root: Hash256) {
+        if self.pending.try_send(PendingMessage::Complete(root)).is_err() {
+            metrics::inc(&QUEUE_DROPPED, &[("queue", "pending")]);
+        }
+    }
+}
+
+/// Whether there is such a column.
+fn exists(index: u64) -> bool {
+    index < NUMBER_OF_COLUMNS as u64
 }

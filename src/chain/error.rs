@@ -49,7 +49,13 @@ pub enum BlockError {
         /// The block's.
         slot: Slot,
     },
-    /// Its data is not here, or the execution client has not said yet whether its payload is valid.
+    /// Columns of its blobs are missing; they are looked for.
+    #[error("{missing} of the sampled columns of its blobs are not here yet")]
+    DataUnavailable {
+        /// How many.
+        missing: usize,
+    },
+    /// Something that is not here yet is needed to judge it.
     #[error("the block can't be judged yet: {0}")]
     NotYet(String),
     /// We failed; the block may be fine.
@@ -75,6 +81,7 @@ impl BlockError {
             BlockError::Equivocation => "equivocation",
             BlockError::UnknownParent { .. } => "unknown_parent",
             BlockError::TooFarAhead { .. } => "too_far_ahead",
+            BlockError::DataUnavailable { .. } => "data_unavailable",
             BlockError::NotYet(_) => "not_yet",
             BlockError::Internal(_) => "internal",
         }

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     db::{Database, DbError},
-    types::{BeaconState, Config, GossipMessage, Hash256, SignedBeaconBlock, Slot, preset::SLOTS_PER_EPOCH},
+    types::{
+        BeaconState, Config, DataColumnSidecar, GossipMessage, Hash256, SignedBeaconBlock, Slot,
+        preset::SLOTS_PER_EPOCH,
+    },
 };
 
 /// The chain's tasks, from outside. Clones share them.
@@ -77,8 +80,25 @@ impl ChainHandle {
         block: Arc<SignedBeaconBlock>,
         source: BlockSource,
     ) -> Result<Hash256, BlockError> {
+        self.import_with_columns(block, source, Vec::new()).await
+    }
+
+    /// As [`Self::import_block`], for a block of our own with all its columns, which must be valid. They are published right
+    /// after the block.
+    pub async fn import_with_columns(
+        &self,
+        block: Arc<SignedBeaconBlock>,
+        source: BlockSource,
+        columns: Vec<Arc<DataColumnSidecar>>,
+    ) -> Result<Hash256, BlockError> {
+        if !columns.is_empty() {
+            let hashed = block.clone();
+            let root = smol::unblock(move || hashed.root()).await;
+            self.provide_columns(root, columns.clone(), false).await;
+        }
         let (reply, answer) = async_channel::bounded(1);
-        let work = BlockWork { block, source, received_ms: self.shared.clock.now_ms(), reply: Some(reply) };
+        let received_ms = self.shared.clock.now_ms();
+        let work = BlockWork { block, source, received_ms, reply: Some(reply), columns };
         let gone = || BlockError::Internal("the block task has ended; the node is stopping".into());
         self.shared.work.send(work).await.map_err(|_| gone())?;
         answer.recv().await.unwrap_or_else(|_| Err(gone()))

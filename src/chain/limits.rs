@@ -59,6 +59,9 @@ pub const SEEN_SYNC_MESSAGES: usize = 1 << 12;
 pub const SEEN_BLOBS: usize = 1 << 10;
 /// Remembered columns: two epochs of blocks with all their 128.
 pub const SEEN_COLUMNS: usize = 1 << 13;
+/// Remembered signatures under blocks: a few slots' blocks, each of which comes again with its columns; and some that are
+/// fetched. 128 bytes each.
+pub const SEEN_SIGNATURES: usize = 256;
 /// Remembered headers of partial columns: some slots, with equivocations. Each has its block's commitments.
 pub const SEEN_PARTIAL_HEADERS: usize = 16;
 /// Orphans whose parents we look for. The blocks themselves are in the database.
@@ -99,6 +102,35 @@ pub const MAX_REQUEST_LIGHT_CLIENT_UPDATES: u64 = 128;
 pub const LIGHT_CLIENT_QUESTIONS: usize = ANSWERS_AT_ONCE;
 /// Blocks that are collected for light clients in one go: more are not in memory with their states anyway.
 pub const LIGHT_CLIENT_BLOCKS_AT_ONCE: usize = MAX_STATES;
+/// Validators whose balances count for our custody; with an eighth of them, all groups are kept.
+pub const MAX_ATTACHED: usize = 1024;
+/// Blocks of which we remember what columns are here: some hours of the chain; of others the database knows.
+pub const ROOTS_WITH_COLUMNS: usize = 1024;
+/// Blocks that wait for columns; as many as orphans. Only their commitments are in memory.
+pub const MAX_WANTED: usize = MAX_ORPHANS;
+/// Block tasks that wait for columns, each with a state in memory. Later ones end, and are run again.
+pub const MAX_WAITING_TASKS: usize = 4;
+/// Columns of gossip are collected for so long after the first, to be verified at once: a block's come within some hundred
+/// milliseconds of each other, and eight at once cost a third of eight alone.
+pub const COLUMN_BATCH_WAIT_MS: u64 = 25;
+/// Columns verified at once: those that a node without many validators samples of a block, twice. At most 0.7 MB of 21 blobs.
+pub const COLUMNS_PER_BATCH: usize = 16;
+/// Missing columns are looked for this often; also the first pause between two requests for the same.
+pub const COLUMN_INTERVAL_MS: u64 = 500;
+/// The part of a slot in which gossip may bring columns before peers are asked: a third, when votes are due.
+pub const COLUMN_GOSSIP_PART: u64 = 3;
+/// How long a block task waits for columns, in slots. The block is run again when they come later.
+pub const COLUMN_WAIT_SLOTS: u64 = 1;
+/// Times that a block's columns are asked for, the pauses doubling from half a second: about two minutes in all.
+pub const COLUMN_ATTEMPTS: u32 = 8;
+/// Blocks whose columns are asked for in one go.
+pub const ROOTS_PER_COLUMN_REQUEST: usize = 4;
+/// Peers asked for columns of one block at once. Most keep few, so that several are needed.
+pub const COLUMN_PEERS_AT_ONCE: usize = 4;
+/// Requests for columns by root that run at once.
+pub const COLUMN_REQUESTS_AT_ONCE: usize = 4;
+/// Rounds of requests for the columns of a range, each of other peers, before the batch counts as failed.
+pub const COLUMN_ROUNDS: u32 = 6;
 /// Those who may listen to events at once.
 pub const MAX_SUBSCRIBERS: usize = 64;
 /// Boundary states are written this many epochs apart, as differences: a state in between, or a start after a power cut, costs

@@ -61,6 +61,7 @@ impl ChainHandle {
             ("known blocks", snapshot.blocks.bytes()),
             ("fork choice", shared.sizes.fork_choice.load(Ordering::Relaxed)),
             ("light clients", shared.sizes.light_clients.load(Ordering::Relaxed)),
+            ("columns", shared.columns.bytes()),
             ("seen gossip", shared.seen.bytes()),
             ("database index", shared.db.memory_bytes().map_or(0, |bytes| bytes as usize)),
         ];

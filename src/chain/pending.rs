@@ -42,6 +42,8 @@ pub(crate) enum PendingMessage {
     Orphan(Orphan),
     /// The fork-choice store has this block now.
     Imported(Hash256),
+    /// This block, which is in the database, has all its columns now.
+    Complete(Hash256),
     /// This block can never be imported.
     Invalid(Hash256),
 }
@@ -109,6 +111,7 @@ impl PendingTask {
                 self.missing.remove(&root);
                 self.free_children(root);
             }
+            PendingMessage::Complete(root) => self.push_freed(root),
             PendingMessage::Invalid(root) => {
                 self.missing.remove(&root);
                 self.drop_descendants(root);
@@ -222,7 +225,13 @@ impl PendingTask {
             let db = self.shared.db.clone();
             if let Ok(Some(block)) = smol::unblock(move || db.block(root)).await {
                 let received_ms = self.shared.clock.now_ms();
-                let work = BlockWork { block: Arc::new(block), source: BlockSource::Stored, received_ms, reply: None };
+                let work = BlockWork {
+                    block: Arc::new(block),
+                    source: BlockSource::Stored,
+                    received_ms,
+                    reply: None,
+                    columns: Vec::new(),
+                };
                 if self.shared.work.try_send(work).is_err() {
                     return;
                 }
@@ -237,8 +246,10 @@ impl PendingTask {
         if self.is_asking.load(Ordering::Acquire) {
             return;
         }
+        // What waits for columns is here, and comes when they do.
+        let is_due = |root: &Hash256, missing: &Missing| missing.next_ms <= now && !self.shared.columns.is_wanted(root);
         let mut due: Vec<_> =
-            self.missing.iter().filter(|(_, m)| m.next_ms <= now).map(|(root, m)| (m.attempts, *root)).collect();
+            self.missing.iter().filter(|(root, m)| is_due(root, m)).map(|(root, m)| (m.attempts, *root)).collect();
         due.sort_unstable();
         let mut wanted = Vec::new();
         for (_, root) in due.into_iter().take(ROOTS_PER_REQUEST) {
@@ -274,7 +285,7 @@ impl PendingTask {
         let missing = self.missing.get(wanted.first()?)?;
         let attempt = missing.attempts.saturating_sub(1) as usize;
         let peers = self.shared.peers.load();
-        let others = peers.iter().map(|(peer, _)| peer).filter(|peer| !missing.sources.contains(peer));
+        let others = peers.iter().map(|known| &known.peer).filter(|peer| !missing.sources.contains(peer));
         let all: Vec<&Peer> = missing.sources.iter().chain(others).collect();
         all.get(attempt % all.len().max(1)).map(|peer| (*peer).clone())
     }
@@ -297,7 +308,13 @@ async fn fetch(shared: &Arc<Shared>, peer: Peer, roots: Vec<Hash256>) {
             return punish(Fault::Unrelated);
         }
         let received_ms = shared.clock.now_ms();
-        let work = BlockWork { block, source: BlockSource::ByRoot(peer.clone()), received_ms, reply: None };
+        let work = BlockWork {
+            block,
+            source: BlockSource::ByRoot(peer.clone()),
+            received_ms,
+            reply: None,
+            columns: Vec::new(),
+        };
         if shared.work.send(work).await.is_err() {
             return;
         }

@@ -11,7 +11,8 @@ use std::{
 use async_channel::Receiver;
 
 use super::{
-    BlockError, BlockSource, BlockWork, Shared, Snapshot, StoreMessage, TaskError,
+    BlockError, BlockSource, BlockWork, ColumnSet, KnownPeer, Shared, Snapshot, StoreMessage, TaskError,
+    columns::fetch_range,
     limits::*,
     network::{Fault, NetworkCommand, Parting, Peer, PeerEvent, Status},
 };
@@ -41,6 +42,8 @@ pub(super) struct SyncTask {
 /// What is known of a peer.
 struct Known {
     status: Status,
+    /// The columns that it keeps.
+    custody: ColumnSet,
     /// Batches that it did not give, or kept something back of. Who has fewer is asked first.
     failures: u32,
 }
@@ -54,8 +57,11 @@ struct Batch {
     failed: HashSet<Peer>,
     /// Who is asked.
     peer: Peer,
-    blocks: smol::Task<Result<Vec<Arc<SignedBeaconBlock>>, BatchError>>,
+    blocks: smol::Task<BatchResult>,
 }
+
+/// The blocks of a batch, whose columns are here.
+type BatchResult = Result<Vec<Arc<SignedBeaconBlock>>, BatchError>;
 
 /// Why a batch did not bring us on.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +72,9 @@ enum BatchError {
     /// What came is no chain of blocks in the range.
     #[error("{0}")]
     Bad(&'static str),
+    /// Nobody gave all columns of its blocks.
+    #[error("{0}")]
+    Columns(String),
     /// It does not follow what we have: it is of another chain, or something was kept back before it.
     #[error("it does not follow the blocks that we have")]
     Gap,
@@ -159,19 +168,27 @@ impl SyncTask {
             PeerEvent::Disconnected { peer } => {
                 self.peers.remove(&peer);
             }
-            PeerEvent::Status { peer, status, .. } => {
+            PeerEvent::Status { peer, status, custody } => {
                 if let Some(why) = self.irrelevance(&status).await {
                     tracing::debug!(%peer, why, "parting from a peer");
                     self.peers.remove(&peer);
                     let reason = Parting::IrrelevantNetwork;
                     self.shared.tell_network(NetworkCommand::Goodbye { peer, reason });
                 } else if self.peers.len() < MAX_PEERS || self.peers.contains_key(&peer) {
-                    let failures = self.peers.get(&peer).map_or(0, |known| known.failures);
-                    self.peers.insert(peer, Known { status, failures });
+                    let (failures, known) =
+                        self.peers.get(&peer).map_or_else(Default::default, |known| (known.failures, known.custody));
+                    // Told empty while it is not known.
+                    let custody = if custody.is_empty() { known } else { custody.iter().copied().collect() };
+                    self.peers.insert(peer, Known { status, custody, failures });
                 }
             }
         }
-        let all = self.peers.iter().map(|(peer, known)| (peer.clone(), known.status)).collect();
+        let known = |(peer, known): (&Peer, &Known)| KnownPeer {
+            peer: peer.clone(),
+            status: known.status,
+            custody: known.custody,
+        };
+        let all = self.peers.iter().map(known).collect();
         self.shared.peers.store(Arc::new(all));
     }
 
@@ -253,7 +270,7 @@ impl SyncTask {
                 return if next > target && progress { RoundEnd::Reached } else { RoundEnd::GaveUp };
             };
             let Batch { start, count, attempts, mut failed, peer, blocks } = batch;
-            let result = match blocks.await {
+            let result = match self.wait_for(blocks).await {
                 Ok(blocks) => self.import(&peer, blocks).await,
                 Err(error) => Err(error),
             };
@@ -284,6 +301,22 @@ impl SyncTask {
                 return RoundEnd::GaveUp;
             };
             window.push_front(again);
+        }
+    }
+
+    /// Waits for a batch, and takes in news of peers meanwhile: its columns may come from a new one.
+    async fn wait_for(&mut self, mut blocks: smol::Task<BatchResult>) -> BatchResult {
+        loop {
+            let news = smol::future::or(async { Err((&mut blocks).await) }, async {
+                match self.events.recv().await {
+                    Ok(event) => Ok(event),
+                    Err(_) => std::future::pending().await,
+                }
+            });
+            match news.await {
+                Ok(event) => self.on_peer(event).await,
+                Err(result) => return result,
+            }
         }
     }
 
@@ -328,7 +361,7 @@ impl SyncTask {
             let (reply, answer) = async_channel::bounded(1);
             let received_ms = self.shared.clock.now_ms();
             let source = BlockSource::ByRange(peer.clone());
-            let work = BlockWork { block, source, received_ms, reply: Some(reply) };
+            let work = BlockWork { block, source, received_ms, reply: Some(reply), columns: Vec::new() };
             let stopping = || BatchError::Failed("the node is stopping".into());
             self.shared.work.send(work).await.map_err(|_| stopping())?;
             match answer.recv().await.map_err(|_| stopping())? {
@@ -343,18 +376,24 @@ impl SyncTask {
     }
 }
 
-/// Fetches one range and checks that it is a chain within the range. The peer said that its head is of `head_slot`.
-async fn fetch(
-    shared: Arc<Shared>,
+/// Fetches one range and the columns of its blocks. The peer said that its head is of `head_slot`.
+async fn fetch(shared: Arc<Shared>, peer: Peer, start: Slot, count: u64, head_slot: Slot) -> BatchResult {
+    let blocks = fetch_blocks(&shared, peer, start, count, head_slot).await?;
+    fetch_range(&shared, start, count, &blocks).await.map_err(BatchError::Columns)?;
+    Ok(blocks.into_iter().map(|(_, block)| block).collect())
+}
+
+/// Fetches one range of blocks with their roots, and checks that it is a chain within the range.
+async fn fetch_blocks(
+    shared: &Arc<Shared>,
     peer: Peer,
     start: Slot,
     count: u64,
     head_slot: Slot,
-) -> Result<Vec<Arc<SignedBeaconBlock>>, BatchError> {
+) -> Result<Vec<(Hash256, Arc<SignedBeaconBlock>)>, BatchError> {
     let (answer, incoming) = async_channel::bounded(shared.capacities.answer);
     shared.tell_network(NetworkCommand::BlocksByRange { peer: peer.clone(), start_slot: start, count, answer });
-    let mut blocks: Vec<Arc<SignedBeaconBlock>> = Vec::new();
-    let mut last: Option<(Slot, Hash256)> = None;
+    let mut blocks: Vec<(Hash256, Arc<SignedBeaconBlock>)> = Vec::new();
     loop {
         let block = match shared.clock.within(ANSWER_TIMEOUT_MS, incoming.recv()).await {
             None => {
@@ -373,11 +412,10 @@ async fn fetch(
         if slot < start || slot >= start + count || blocks.len() as u64 >= count {
             return Err(BatchError::Bad("a block is outside the range"));
         }
-        if last.is_some_and(|(last_slot, root)| slot <= last_slot || parent != root) {
+        if blocks.last().is_some_and(|(root, last)| slot <= last.message.slot || parent != *root) {
             return Err(BatchError::Bad("the blocks are no chain"));
         }
         let hashed = block.clone();
-        last = Some((slot, smol::unblock(move || hashed.root()).await));
-        blocks.push(block);
+        blocks.push((smol::unblock(move || hashed.root()).await, block));
     }
 }

@@ -12,8 +12,8 @@ use arc_swap::ArcSwap;
 use smol::lock::Semaphore;
 
 use super::{
-    Capacities, Chain, ChainConfig, ChainHandle, ChainInputs, ChainTask, Clock, Shared, Snapshot, Start, StartError,
-    TaskError, TaskFuture, ahead, block_task, columns, fill_keys,
+    Capacities, Chain, ChainConfig, ChainHandle, ChainInputs, ChainTask, Clock, Custody, Shared, Snapshot, Start,
+    StartError, TaskError, TaskFuture, ahead, block_task, columns, fill_keys,
     gossip::InvalidBlocks,
     light_client_task,
     limits::{INVALID_ROOTS, LIGHT_CLIENT_QUESTIONS},
@@ -84,6 +84,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     );
     let Capacities { gossip_blocks, gossip_votes, gossip_operations, gossip_columns, .. } = setup.capacities;
     let Capacities { requests, peers, blocks: work, store: for_store, .. } = setup.capacities;
+    let custody = Custody::open(&setup.db, &setup.config, setup.node_id)?;
     let (work_in, work) = async_channel::bounded(work);
     let (store_in, for_store) = async_channel::bounded(for_store);
     let (pending_in, for_pending) = async_channel::bounded(setup.capacities.pending);
@@ -106,6 +107,8 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         snapshot: ArcSwap::from_pointee(snapshot),
         peers: ArcSwap::default(),
         subscribers: Default::default(),
+        custody,
+        columns: Default::default(),
         seen: Default::default(),
         invalid_blocks: InvalidBlocks::new(INVALID_ROOTS),
         is_syncing: AtomicBool::new(false),
@@ -132,7 +135,12 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     if shared.execution.is_none() {
         tracing::warn!("no execution client is connected: payloads are taken as valid; do not validate with this node");
     }
-    tracing::warn!("data availability is not checked yet: blocks with blobs are taken without looking for their data");
+    let (groups, columns) = (shared.custody.groups(), shared.custody.sampled().len());
+    tracing::info!(
+        groups,
+        columns,
+        "custody: so many columns of each block are kept, and looked for before it is imported"
+    );
     let (recorder_in, records) = async_channel::bounded(1);
     let (gossip_blocks_in, gossip_blocks) = async_channel::bounded(gossip_blocks);
     let (gossip_votes_in, gossip_votes) = async_channel::bounded(gossip_votes);
@@ -166,7 +174,8 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         again("operations", s, move |s| {
             Box::pin(messages::run(s, Kind::Operations, gossip_operations.clone(), our_operations.clone()))
         }),
-        again("columns", s, move |s| Box::pin(columns::run(s, gossip_columns.clone()))),
+        again("columns", s, move |s| Box::pin(columns::judge(s, gossip_columns.clone()))),
+        again("missing columns", s, move |s| Box::pin(columns::fetch_missing(s))),
         again("sync", s, move |s| Box::pin(SyncTask::new(s, peers.clone(), for_sync.clone()).run())),
         again("serve", s, move |s| Box::pin(serve::run(s, requests.clone()))),
         again("subnets", s, move |s| Box::pin(subnets::run(s, node_id, subscriptions.clone()))),

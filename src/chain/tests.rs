@@ -3,6 +3,7 @@
 mod aggregates;
 mod ahead;
 mod blocks;
+mod columns;
 mod finality;
 mod light_client;
 mod messages;

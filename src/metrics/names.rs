@@ -40,6 +40,23 @@ pub const BLOCK_STAGE_SECONDS: Metric =
 pub const BLOCKS: Metric = counter("hornero_blocks_total", "Block tasks by how they ended.").by(&["outcome"]);
 /// Blocks that wait for their parent.
 pub const PENDING_BLOCKS: Metric = gauge("hornero_pending_blocks", "Blocks that wait for their parent.");
+/// Blocks that wait for columns.
+pub const BLOCKS_WANTING_COLUMNS: Metric =
+    gauge("hornero_blocks_wanting_columns", "Blocks that wait for columns of their blobs.");
+/// Blocks by what was found of their data.
+pub const DATA_CHECKS: Metric = counter(
+    "hornero_data_checks_total",
+    "Blocks with blobs by how their sampled columns came (here, waited, missing).",
+)
+.by(&["outcome"]);
+/// Columns that were taken in.
+pub const COLUMNS: Metric =
+    counter("hornero_columns_total", "Verified columns that were kept, by where they came from.").by(&["source"]);
+/// Groups of columns that we keep.
+pub const CUSTODY_GROUPS: Metric = gauge("hornero_custody_groups", "Custody groups that others are told we keep.");
+/// How long the columns of a batch took.
+pub const COLUMN_BATCH_SECONDS: Metric =
+    histogram("hornero_column_batch_seconds", SECONDS, "Time to verify a batch of gossiped columns, in seconds.");
 /// Blocks that were the first of their branch in an epoch, by whether the epoch's end was done before they came.
 pub const FIRST_BLOCKS: Metric =
     counter("hornero_first_blocks_total", "First blocks of an epoch, by whether the epoch was prepared (yes, no).")
@@ -219,6 +236,11 @@ pub const ALL: &[&Metric] = &[
     &BLOCK_STAGE_SECONDS,
     &BLOCKS,
     &PENDING_BLOCKS,
+    &BLOCKS_WANTING_COLUMNS,
+    &DATA_CHECKS,
+    &COLUMNS,
+    &CUSTODY_GROUPS,
+    &COLUMN_BATCH_SECONDS,
     &FIRST_BLOCKS,
     &PREPARED_BYTES,
     &KEYS_CHECKED,

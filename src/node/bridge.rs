@@ -182,6 +182,7 @@ fn tell(network: &P2pHandle, command: NetworkCommand) {
 async fn publish(network: P2pHandle, publication: Publication) {
     let (topic, ssz) = match publication {
         Publication::Block(block) => (p2p::Topic::BeaconBlock, block.as_ssz_bytes()),
+        Publication::Column { subnet, sidecar } => (p2p::Topic::DataColumnSidecar(subnet), sidecar.as_ssz_bytes()),
         Publication::Message(message) => (message.topic(), message.to_ssz_bytes()),
     };
     if let Err(error) = network.publish(topic, ssz).await {

@@ -155,7 +155,9 @@ impl Node<'_> {
     fn check_data(&self, block: &BeaconBlock, data: &Data, valid: bool) -> Result<(), String> {
         let commitments = &block.body.blob_kzg_commitments;
         let is_available = match data {
-            Data::Columns(columns) => !columns.is_empty() && is_data_available(&self.config, columns),
+            Data::Columns(columns) => {
+                !columns.is_empty() && { is_data_available(&self.config, &columns.iter().collect::<Vec<_>>()) }
+            }
             Data::Blobs(blobs, proofs) => are_blobs_available(blobs, proofs, commitments),
             Data::None => self.case.fork()? == ForkName::Fulu || are_blobs_available(&[], &[], commitments),
         };

@@ -75,7 +75,8 @@ pub fn check_signature(view: &View, signed: &SignedBeaconBlock, root: Hash256) -
     if is_valid { Ok(()) } else { Err(BlockError::BadSignature) }
 }
 
-/// Whether a proposer signed the block with this root.
+/// Whether a proposer signed the block with this root, which names the slot and the proposer. A good signature is remembered:
+/// the same comes with the block and with each of its columns.
 pub(super) fn is_signature_valid(
     view: &View,
     slot: Slot,
@@ -83,10 +84,17 @@ pub(super) fn is_signature_valid(
     root: Hash256,
     signature: &BLSSignature,
 ) -> bool {
+    if view.seen.is_signed(root, *signature) {
+        return true;
+    }
     let Ok(key) = view.public_key(proposer) else { return false };
-    let Ok(signature) = Signature::from_bytes(signature) else { return false };
+    let Ok(parsed) = Signature::from_bytes(signature) else { return false };
     let domain = view.domain(DOMAIN_BEACON_PROPOSER, compute_epoch_at_slot(slot));
-    signature.verify(&key, compute_signing_root(&root, domain))
+    let is_valid = parsed.verify(&key, compute_signing_root(&root, domain));
+    if is_valid {
+        view.seen.remember_signed(root, *signature);
+    }
+    is_valid
 }
 
 fn ensure(condition: bool, rule: &str) -> Result<(), BlockError> {

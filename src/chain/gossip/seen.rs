@@ -36,6 +36,8 @@ pub struct Seen {
     bls_to_execution_change_indices: RecentSet<ValidatorIndex>,
     blob_sidecar_tuples: RecentSet<(Slot, ValidatorIndex, u64)>,
     data_column_sidecar_tuples: RecentSet<(Slot, ValidatorIndex, ColumnIndex)>,
+    /// Roots of blocks with their proposers' signatures that were verified: the same comes with the block and each column.
+    signed_blocks: RecentSet<(Hash256, BLSSignature)>,
     /// By root of the block.
     partial_data_column_headers: RecentMap<Hash256, Arc<PartialDataColumnHeader>>,
 }
@@ -56,6 +58,7 @@ impl Default for Seen {
             bls_to_execution_change_indices: RecentSet::new(SEEN_EXITS),
             blob_sidecar_tuples: RecentSet::new(SEEN_BLOBS),
             data_column_sidecar_tuples: RecentSet::new(SEEN_COLUMNS),
+            signed_blocks: RecentSet::new(SEEN_SIGNATURES),
             partial_data_column_headers: RecentMap::new(SEEN_PARTIAL_HEADERS),
         }
     }
@@ -189,6 +192,7 @@ impl Seen {
         forget(&self.bls_to_execution_change_indices);
         forget(&self.blob_sidecar_tuples);
         forget(&self.data_column_sidecar_tuples);
+        forget(&self.signed_blocks);
         forget(&self.partial_data_column_headers);
     }
 
@@ -211,7 +215,18 @@ impl Seen {
             + self.bls_to_execution_change_indices.bytes(none)
             + self.blob_sidecar_tuples.bytes(none)
             + self.data_column_sidecar_tuples.bytes(none)
+            + self.signed_blocks.bytes(none)
             + self.partial_data_column_headers.bytes(|header| header.as_ssz_bytes().len())
+    }
+
+    /// Whether a proposer's signature under a block is known to be good.
+    pub fn is_signed(&self, block_root: Hash256, signature: BLSSignature) -> bool {
+        self.signed_blocks.contains(&(block_root, signature))
+    }
+
+    /// Remembers a good signature under a block.
+    pub fn remember_signed(&self, block_root: Hash256, signature: BLSSignature) {
+        self.signed_blocks.add((block_root, signature));
     }
 
     /// The validated header of a block's partial columns.

@@ -18,15 +18,15 @@ use crate::{
     chain::{
         limits::BATCH_SLOTS,
         network::{
-            AnswerSender, GossipBlock, GossipColumn, GossipId, GossipSmall, Peer, PeerEvent, RequestError, Status,
-            Verdict,
+            AnswerSender, ColumnAnswerSender, GossipBlock, GossipColumn, GossipId, GossipSmall, Peer, PeerEvent,
+            RequestError, Status, Verdict,
         },
         pools::{Pools, PoolsHandle},
         *,
     },
     crypto::{DOMAIN_BEACON_PROPOSER, compute_domain, compute_signing_root},
     db::{Database, DbConfig},
-    types::{DataColumnSidecar, GossipMessage, Hash256, Slot, Topic, compute_epoch_at_slot},
+    types::{ColumnIndex, DataColumnSidecar, GossipMessage, Hash256, Slot, Topic, compute_epoch_at_slot},
 };
 
 /// Longer than anything here takes, even on a busy machine. Only a failing test waits for it.
@@ -46,6 +46,10 @@ pub enum Manners {
     Refuses,
     /// Keeps back the first blocks after the anchor, a batch of them.
     Withholds,
+    /// Sends good blocks, and columns with cells of another.
+    BadColumns,
+    /// Sends good blocks, and no column though it keeps some.
+    NoColumns,
 }
 
 /// What the chain asked of the network, but for what the played peers answered.
@@ -59,7 +63,14 @@ pub enum Told {
     Goodbye(Peer),
     Publish(network::Publication),
     Request(Peer, Vec<Slot>),
+    /// Columns were asked for.
+    ColumnRequest(Peer, Vec<ColumnIndex>),
+    Listen(Topic),
+    Custody(u64),
 }
+
+/// Columns by root of their block.
+pub type TheirColumns = Arc<Mutex<HashMap<Hash256, Vec<Arc<DataColumnSidecar>>>>>;
 
 /// Blocks by root.
 pub type TheirBlocks = Arc<Mutex<HashMap<Hash256, Arc<SignedBeaconBlock>>>>;
@@ -72,6 +83,7 @@ pub struct Rig {
     pub pools: PoolsHandle,
     /// What peers have.
     pub their_blocks: TheirBlocks,
+    pub their_columns: TheirColumns,
     tasks: Vec<smol::Task<()>>,
     crashing: Arc<AtomicBool>,
 }
@@ -138,13 +150,17 @@ impl Rig {
     }
 
     pub fn with_capacities(path: &Path, start: Start, clock: Clock, capacities: Capacities) -> Rig {
+        let (setup, commands) = setup(path, start, clock, capacities);
+        Rig::with_setup(setup, commands)
+    }
+
+    pub fn with_setup(mut setup: ChainConfig, commands: Receiver<NetworkCommand>) -> Rig {
         // `RUST_LOG=hornero=debug` shows what the tasks do.
         let logs = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
         let _ = logs.with_test_writer().try_init();
-        let (mut setup, commands) = setup(path, start, clock, capacities);
         let pools = Pools::default();
         setup.pools = Some(pools.verified);
-        let Chain { handle, inputs, tasks } = crate::chain::start(setup).unwrap();
+        let Chain { handle, inputs, tasks } = start(setup).unwrap();
         let peers: Arc<Mutex<HashMap<Peer, Manners>>> = Arc::default();
         let (tell, told) = async_channel::bounded(1024);
         let crashing: Arc<AtomicBool> = Arc::default();
@@ -159,8 +175,11 @@ impl Rig {
         let mut running: Vec<smol::Task<()>> = tasks.iter().chain([&pools.task]).map(run).collect();
         let recorded = (ANCHOR..=LAST).map(|slot| (root(slot), block(slot)));
         let their_blocks: TheirBlocks = Arc::new(Mutex::new(recorded.collect()));
-        running.push(smol::spawn(play_network(commands, peers.clone(), their_blocks.clone(), tell)));
-        Rig { handle, inputs, told, peers, pools: pools.handle, their_blocks, tasks: running, crashing }
+        let their_columns = TheirColumns::default();
+        let they = They { manners: peers.clone(), blocks: their_blocks.clone(), columns: their_columns.clone() };
+        running.push(smol::spawn(they.play_network(commands, tell)));
+        let pools = pools.handle;
+        Rig { handle, inputs, told, peers, pools, their_blocks, their_columns, tasks: running, crashing }
     }
 
     /// At the first slots of the recorded chain, with a clock that stands at its end.
@@ -174,9 +193,23 @@ impl Rig {
     }
 
     pub fn connect_with(&self, name: &str, manners: Manners, change: impl Fn(Status) -> Status) {
+        self.connect_keeper(name, manners, &[], change);
+    }
+
+    /// A peer connects that keeps these columns.
+    pub fn connect_keeper(
+        &self,
+        name: &str,
+        manners: Manners,
+        custody: &[ColumnIndex],
+        change: impl Fn(Status) -> Status,
+    ) {
         self.peers.lock().unwrap().insert(peer(name), manners);
         let status = Status { earliest_available_slot: 0, ..change(self.handle.status()) };
-        self.inputs.peers.send_blocking(PeerEvent::Status { peer: peer(name), status, custody: [].into() }).unwrap();
+        self.inputs
+            .peers
+            .send_blocking(PeerEvent::Status { peer: peer(name), status, custody: custody.into() })
+            .unwrap();
     }
 
     /// A peer gossips a block; the id is its slot.
@@ -272,16 +305,26 @@ pub fn sign(mut block: SignedBeaconBlock) -> Arc<SignedBeaconBlock> {
     Arc::new(block)
 }
 
-/// Answers as the peers' manners are, and passes on everything that is of interest to a test.
-async fn play_network(
-    commands: Receiver<NetworkCommand>,
-    peers: Arc<Mutex<HashMap<Peer, Manners>>>,
-    all: TheirBlocks,
-    tell: Sender<Told>,
-) {
-    let manners = |peer: &Peer| peers.lock().unwrap().get(peer).copied().unwrap_or(Manners::Empty);
-    while let Ok(command) = commands.recv().await {
-        let told = match command {
+/// The peers that we play.
+struct They {
+    manners: Arc<Mutex<HashMap<Peer, Manners>>>,
+    blocks: TheirBlocks,
+    columns: TheirColumns,
+}
+
+impl They {
+    /// Answers as the peers' manners are, and passes on everything that is of interest to a test.
+    async fn play_network(self, commands: Receiver<NetworkCommand>, tell: Sender<Told>) {
+        while let Ok(command) = commands.recv().await {
+            // A test that does not listen is not waited for.
+            if let Some(told) = self.answer(command) {
+                let _ = tell.force_send(told);
+            }
+        }
+    }
+
+    fn answer(&self, command: NetworkCommand) -> Option<Told> {
+        Some(match command {
             NetworkCommand::Verdict { topic: Topic::BeaconBlock, id, verdict } => Told::Verdict(id.message, verdict),
             NetworkCommand::Verdict { topic, id, verdict } => Told::SmallVerdict(topic, id.message, verdict),
             NetworkCommand::Report { peer, fault } => Told::Report(peer, fault),
@@ -289,33 +332,64 @@ async fn play_network(
             NetworkCommand::Publish(publication) => Told::Publish(publication),
             NetworkCommand::BlocksByRange { peer, start_slot, count, answer } => {
                 let slots: Vec<Slot> = (start_slot..start_slot + count).collect();
-                let mut wanted: Vec<_> = {
-                    let all = all.lock().unwrap();
-                    all.values().filter(|block| slots.contains(&block.message.slot)).cloned().collect()
-                };
-                wanted.sort_by_key(|block| block.message.slot);
-                smol::spawn(give(manners(&peer), wanted, answer)).detach();
+                let wanted = self.blocks_where(|_, block| slots.contains(&block.message.slot));
+                smol::spawn(give(self.manners(&peer), wanted, answer)).detach();
                 Told::Request(peer, slots)
             }
             NetworkCommand::BlocksByRoot { peer, roots, answer } => {
-                let wanted: Vec<_> = {
-                    let all = all.lock().unwrap();
-                    roots.iter().filter_map(|root| all.get(root)).cloned().collect()
-                };
+                let wanted = self.blocks_where(|root, _| roots.contains(root));
                 let slots = wanted.iter().map(|block| block.message.slot).collect();
-                smol::spawn(give(manners(&peer), wanted, answer)).detach();
+                smol::spawn(give(self.manners(&peer), wanted, answer)).detach();
                 Told::Request(peer, slots)
             }
-            NetworkCommand::AskStatus(_)
-            | NetworkCommand::SetStatus(_)
-            | NetworkCommand::Listen { .. }
-            | NetworkCommand::SetSubnets(_)
-            | NetworkCommand::SetCustody { .. } => continue,
-            // Nobody has columns.
-            NetworkCommand::ColumnsByRange { .. } | NetworkCommand::ColumnsByRoot { .. } => continue,
-        };
-        // A test that does not listen is not waited for.
-        let _ = tell.force_send(told);
+            NetworkCommand::ColumnsByRange { peer, start_slot, count, columns, answer } => {
+                let slots = start_slot..start_slot + count;
+                let of_blocks = self.blocks_where(|_, block| slots.contains(&block.message.slot));
+                let wanted = of_blocks.iter().flat_map(|block| self.columns_of(block.root(), &columns)).collect();
+                smol::spawn(give_columns(self.manners(&peer), wanted, answer)).detach();
+                Told::ColumnRequest(peer, columns)
+            }
+            NetworkCommand::ColumnsByRoot { peer, wanted, answer } => {
+                let found = wanted.iter().flat_map(|(root, columns)| self.columns_of(*root, columns)).collect();
+                smol::spawn(give_columns(self.manners(&peer), found, answer)).detach();
+                Told::ColumnRequest(peer, wanted.into_iter().flat_map(|(_, columns)| columns).collect())
+            }
+            NetworkCommand::Listen { topic, .. } => Told::Listen(topic),
+            NetworkCommand::SetCustody { groups } => Told::Custody(groups),
+            NetworkCommand::AskStatus(_) | NetworkCommand::SetStatus(_) | NetworkCommand::SetSubnets(_) => return None,
+        })
+    }
+
+    fn manners(&self, peer: &Peer) -> Manners {
+        self.manners.lock().unwrap().get(peer).copied().unwrap_or(Manners::Empty)
+    }
+
+    fn blocks_where(&self, wants: impl Fn(&Hash256, &SignedBeaconBlock) -> bool) -> Vec<Arc<SignedBeaconBlock>> {
+        let all = self.blocks.lock().unwrap();
+        let mut wanted: Vec<_> =
+            all.iter().filter(|(root, block)| wants(root, block)).map(|(_, block)| block.clone()).collect();
+        wanted.sort_by_key(|block| block.message.slot);
+        wanted
+    }
+
+    fn columns_of(&self, root: Hash256, columns: &[ColumnIndex]) -> Vec<Arc<DataColumnSidecar>> {
+        let all = self.columns.lock().unwrap();
+        let of_block = all.get(&root).into_iter().flatten();
+        of_block.filter(|column| columns.contains(&column.index)).cloned().collect()
+    }
+}
+
+async fn give_columns(manners: Manners, columns: Vec<Arc<DataColumnSidecar>>, answer: ColumnAnswerSender) {
+    if matches!(manners, Manners::NoColumns | Manners::Empty) {
+        return;
+    }
+    for mut column in columns {
+        if manners == Manners::BadColumns {
+            Arc::make_mut(&mut column).column[0] = crate::types::Cell::default();
+        }
+        if answer.send(Ok(column)).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -330,7 +404,7 @@ async fn give(manners: Manners, blocks: Vec<Arc<SignedBeaconBlock>>, answer: Ans
             let _ = answer.send(Ok(block(181))).await;
             return;
         }
-        Manners::Honest | Manners::BadSignatures | Manners::Withholds => {}
+        Manners::Honest | Manners::BadSignatures | Manners::Withholds | Manners::BadColumns | Manners::NoColumns => {}
     }
     for block in blocks {
         if manners == Manners::Withholds && block.message.slot <= ANCHOR + BATCH_SLOTS {

@@ -12,6 +12,12 @@ use crate::{
 const COMMITMENTS_FIELD: usize = 11;
 
 impl BeaconBlockBody {
+    /// The branch of the body's commitments as a whole, which comes with each column's sidecar.
+    /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/validator.md#get_data_column_sidecars_from_block>
+    pub fn blob_kzg_commitments_branch(&self) -> Vec<Hash256> {
+        field_branch(&self.field_roots(), COMMITMENTS_FIELD)
+    }
+
     /// The branch of one of the body's commitments, which comes with the blob's sidecar.
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/validator.md#sidecar>
     pub fn blob_kzg_commitment_branch(&self, index: usize) -> Vec<Hash256> {
