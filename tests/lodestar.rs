@@ -1,7 +1,7 @@
 //! A chain that another client makes: `hornero node` beside a real Lodestar beacon node.
 //!
 //! Lodestar builds a devnet of the minimal preset on loopback, with its own validators. Hornero starts from its checkpoint,
-//! follows it for four epochs, is stopped for one, and catches up from its data directory. At every slot that both tell of,
+//! follows it for eight epochs with the columns of its blobs sampled, is stopped for one, and catches up from its data directory. At every slot that both tell of,
 //! both must have the same head.
 //!
 //! Needs the peer scripts (`HORNERO_PEERS`, by default `../shared/peers`) and, where they are not installed yet, npm:
@@ -24,8 +24,8 @@ use watch::{Heads, Side};
 
 const SLOTS_PER_EPOCH: u64 = 8;
 const SLOT_MS: u64 = 2000;
-/// Slots that both must tell of with the same head: four epochs.
-const FOLLOWED_SLOTS: usize = 4 * SLOTS_PER_EPOCH as usize;
+/// Slots that both must tell of with the same head: eight epochs.
+const FOLLOWED_SLOTS: usize = 8 * SLOTS_PER_EPOCH as usize;
 /// Longest wait for anything of Lodestar's: its first finality takes about 90 s on two idle cores.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -46,6 +46,11 @@ fn follows_a_chain_made_by_lodestar() {
     let hornero = Hornero::start(&network, &datadir, &lodestar.enr, &checkpoint);
     let agreed = follow(&lodestar, &hornero, FOLLOWED_SLOTS);
     println!("followed {agreed} slots from a checkpoint");
+    let columns = Columns::of(&hornero);
+    println!("{columns:?}");
+    // Lodestar's mock engine puts about two blobs into each block; eight columns are sampled of each.
+    assert!(columns.blocks >= FOLLOWED_SLOTS as f64 / 2.0, "{columns:?}\n{}", hornero.log_tail());
+    assert!(columns.gossip >= columns.blocks, "most come by gossip: {columns:?}");
     let before = head_slot(&hornero.rest);
     hornero.stop();
 
@@ -58,6 +63,9 @@ fn follows_a_chain_made_by_lodestar() {
     assert!(hornero.log_contains("going on with the chain"), "it starts from its data directory");
     let agreed = follow(&lodestar, &hornero, SLOTS_PER_EPOCH as usize);
     println!("caught up after an epoch away, and followed {agreed} slots more");
+    let columns = Columns::of(&hornero);
+    println!("{columns:?}");
+    assert!(columns.asked_for > 0.0, "what was missed was asked for: {columns:?}\n{}", hornero.log_tail());
     hornero.stop();
 }
 
@@ -91,6 +99,33 @@ fn follow(lodestar: &Lodestar, hornero: &Hornero, wanted: usize) -> usize {
     let resident = metrics.lines().find(|line| line.starts_with("hornero_process_resident_bytes "));
     println!("{}", resident.unwrap_or("no resident memory in the metrics"));
     both.common().count()
+}
+
+/// What the metrics tell of columns, since the node's start.
+#[derive(Debug)]
+struct Columns {
+    /// Blocks with blobs that were imported when all their sampled columns were here.
+    blocks: f64,
+    /// Columns that came by gossip.
+    gossip: f64,
+    /// Columns that were asked for, by range or root.
+    asked_for: f64,
+}
+
+impl Columns {
+    fn of(hornero: &Hornero) -> Columns {
+        let metrics = process::get_text(&hornero.rest, "/metrics");
+        let sum = |name: &str, labels: &[&str]| -> f64 {
+            let lines = metrics.lines().filter(|line| line.starts_with(name));
+            let wanted = lines.filter(|line| labels.iter().any(|label| line.contains(&format!("\"{label}\""))));
+            wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        };
+        Columns {
+            blocks: sum("hornero_data_checks_total", &["here", "waited"]),
+            gossip: sum("hornero_columns_total", &["gossip"]),
+            asked_for: sum("hornero_columns_total", &["by_range", "by_root"]),
+        }
+    }
 }
 
 fn head_slot(rest: &str) -> u64 {
