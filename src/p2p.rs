@@ -52,7 +52,7 @@ pub use server::{ErrorCode, ResponseChunk};
 pub use service::start;
 pub use subnets::Subnets;
 pub use topic::Topic;
-pub use transport::Muxers;
+pub use transport::{Muxers, plain_transport};
 
 #[cfg(test)]
 mod tests;

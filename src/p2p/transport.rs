@@ -54,6 +54,14 @@ pub fn build(
     Ok(quic.or_transport(tcp).map(|either, _| Either::into_inner(either)).boxed())
 }
 
+/// The same for a peer that is none of ours: tests speak to a node over it as strangers do.
+///
+/// # Errors
+/// When the key is of a kind that noise or TLS does not take.
+pub fn plain_transport(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
+    build(key, Muxers::Both, true, &Meters::default())
+}
+
 fn tcp(key: &Keypair, muxers: Muxers, meters: Meters) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
     let noise = noise::Config::new(key).map_err(|e| P2pError::Setup(format!("noise: {e}")))?;
     let secured = SmolTcp::default()

@@ -25,7 +25,7 @@ fn a_node_keeps_two_neighbouring_subnets_and_rotates_them_at_its_own_time() {
         assert!((0..64).any(|period| of(id, change + 256 * period) != of(id, change)));
     }
     // All nodes of a prefix share their subnets, apart from when they change.
-    let shared = U256::from(0b1010_10_u64) << 250usize;
+    let shared = U256::from(0b10_1010_u64) << 250usize;
     assert_eq!(of(shared, 300), of(shared + (U256::from(1u64) << 200usize), 300));
     let all: BTreeSet<u64> = (0..64u64).map(|prefix| of(U256::from(prefix) << 250usize, 300)[0]).collect();
     assert_eq!(all.len(), 64, "the prefixes share out all subnets");

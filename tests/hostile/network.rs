@@ -1,0 +1,171 @@
+//! An honest node in this process that makes a chain with all validators, on a thread of its own.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use async_channel::Sender;
+use hornero::{
+    chain::{ChainEvent, Snapshot},
+    crypto::compute_fork_digest,
+    engine::Engine,
+    node::{
+        CheckpointChoice, NodeConfig, RunningNode,
+        genesis::{Genesis, devnet_config, interop_genesis},
+    },
+    types::*,
+    validator::{self, InteropKeys, ValidatorConfig},
+};
+use ssz::Encode as _;
+
+/// Enough for a committee in each slot of either preset.
+const VALIDATORS: u64 = 64;
+/// From the start to genesis: two nodes start in it, on a busy machine.
+const START_DELAY: u64 = 6;
+const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+pub struct Network {
+    pub config: Arc<Config>,
+    pub genesis: Genesis,
+    pub dir: tempfile::TempDir,
+    node: RunningNode,
+    /// When each block became our head.
+    heads: Arc<Mutex<HashMap<Hash256, Instant>>>,
+    validators: Sender<()>,
+}
+
+impl Network {
+    pub fn start(slot_ms: u64) -> Network {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let config = Arc::new(devnet_config(now + START_DELAY, slot_ms));
+        let genesis = interop_genesis(&config, VALIDATORS).expect("a genesis");
+        let dir = tempfile::tempdir().unwrap();
+        let node = smol::block_on(hornero::node::start(node_config(&config, &genesis, dir.path()))).expect("it starts");
+        let heads: Arc<Mutex<HashMap<Hash256, Instant>>> = Arc::default();
+        let (events, noted) = (node.chain.subscribe(), heads.clone());
+        smol::spawn(async move {
+            while let Ok(event) = events.recv().await {
+                if let ChainEvent::Head { block, .. } = event {
+                    noted.lock().unwrap().insert(block, Instant::now());
+                }
+            }
+        })
+        .detach();
+        let (validators, stop) = async_channel::bounded(1);
+        let duties = ValidatorConfig {
+            beacon_url: format!("http://{}", node.http),
+            keys: Arc::new(InteropKeys::new(0..VALIDATORS)),
+            config: config.clone(),
+            genesis_validators_root: genesis.state.genesis_validators_root,
+            genesis_time: config.min_genesis_time,
+        };
+        smol::spawn(validator::run(duties, stop)).detach();
+        Network { config, genesis, dir, node, heads, validators }
+    }
+
+    /// For `--boot-nodes`.
+    pub fn address(&self) -> String {
+        format!("{}/p2p/{}", self.node.network.listen_addrs()[0], self.node.network.peer_id())
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.node.chain.snapshot()
+    }
+
+    /// The head's block, which the node under attack has, too.
+    pub fn head_block(&self) -> SignedBeaconBlock {
+        let root = self.snapshot().head_root;
+        self.node.chain.database().block(root).expect("the disk works").expect("it is stored")
+    }
+
+    pub fn slot(&self) -> Slot {
+        self.node.chain.clock().slot()
+    }
+
+    /// When a block became our head.
+    pub fn head_at(&self, root: &Hash256) -> Option<Instant> {
+        self.heads.lock().unwrap().get(root).copied()
+    }
+
+    pub fn fork_digest(&self) -> ForkDigest {
+        let blobs = self.config.get_blob_parameters(0);
+        let root = self.genesis.state.genesis_validators_root;
+        compute_fork_digest(self.config.fork_version(0), root, Some((blobs.epoch, blobs.max_blobs_per_block)))
+    }
+
+    /// A folder for `--network`, and the files for `--checkpoint-state` and `--checkpoint-block`.
+    pub fn write(&self) -> [String; 3] {
+        let folder = self.dir.path().join("network");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("config.yaml"), yaml(&self.config)).unwrap();
+        let state = &self.genesis.state;
+        let files = [folder.clone(), self.dir.path().join("state.ssz"), self.dir.path().join("block.ssz")];
+        std::fs::write(&files[1], state.to_ssz_bytes()).unwrap();
+        std::fs::write(&files[2], self.genesis.block.as_ssz_bytes()).unwrap();
+        files.map(|path| path.to_str().expect("UTF-8").to_owned())
+    }
+
+    pub fn stop(self) {
+        drop(self.validators);
+        smol::block_on(self.node.stop());
+    }
+}
+
+fn node_config(config: &Arc<Config>, genesis: &Genesis, dir: &Path) -> NodeConfig {
+    let Genesis { state, block } = genesis.clone();
+    NodeConfig {
+        network: hornero::node::Network {
+            config: config.clone(),
+            genesis_validators_root: Some(state.genesis_validators_root),
+            genesis_state: None,
+            checkpoint_providers: &[],
+        },
+        datadir: dir.join("maker"),
+        checkpoint: CheckpointChoice::Anchor(Box::new(state), Box::new(block)),
+        checkpoint_root: None,
+        ignore_weak_subjectivity: false,
+        boot_nodes: Vec::new(),
+        listen: vec![SocketAddr::from(LOOPBACK)],
+        listen_quic: Vec::new(),
+        external_ip: Some(LOOPBACK.0.into()),
+        http: SocketAddr::from(LOOPBACK),
+        target_peers: 8,
+        engine: Engine::StandIn,
+        memory: None,
+        log_slots: false,
+    }
+}
+
+/// What differs from the preset's own configuration.
+fn yaml(config: &Config) -> String {
+    let mut lines = vec![
+        format!("PRESET_BASE: {}", preset::PRESET_BASE),
+        format!("CONFIG_NAME: {}", config.config_name),
+        format!("MIN_GENESIS_TIME: {}", config.min_genesis_time),
+        "GENESIS_DELAY: 0".into(),
+        format!("SLOT_DURATION_MS: {}", config.slot_duration_ms),
+        format!("CHURN_LIMIT_QUOTIENT: {}", config.churn_limit_quotient),
+        format!("MIN_PER_EPOCH_CHURN_LIMIT_ELECTRA: {}", config.min_per_epoch_churn_limit_electra),
+        format!("MAX_PER_EPOCH_ACTIVATION_EXIT_CHURN_LIMIT: {}", config.max_per_epoch_activation_exit_churn_limit),
+        format!("SHARD_COMMITTEE_PERIOD: {}", config.shard_committee_period),
+        format!("ETH1_FOLLOW_DISTANCE: {}", config.eth1_follow_distance),
+        format!("GENESIS_FORK_VERSION: {}", config.genesis_fork_version),
+        "BLOB_SCHEDULE: []".into(),
+    ];
+    let forks = [
+        ("ALTAIR", config.altair_fork_version),
+        ("BELLATRIX", config.bellatrix_fork_version),
+        ("CAPELLA", config.capella_fork_version),
+        ("DENEB", config.deneb_fork_version),
+        ("ELECTRA", config.electra_fork_version),
+        ("FULU", config.fulu_fork_version),
+    ];
+    for (fork, version) in forks {
+        lines.push(format!("{fork}_FORK_VERSION: {version}\n{fork}_FORK_EPOCH: 0"));
+    }
+    lines.join("\n") + "\n"
+}

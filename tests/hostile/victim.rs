@@ -1,0 +1,166 @@
+//! The node under attack: a process of its own.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, channel, sync_channel},
+    },
+    time::{Duration, Instant},
+};
+
+use hornero::types::{Hash256, Slot};
+use serde_json::Value;
+
+use super::network::Network;
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Lines of the log that are kept for a failure's message.
+const LOG_LINES: usize = 60;
+
+pub struct Victim {
+    api: String,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    /// Its heads, and when it told of each.
+    heads: Receiver<(Slot, Hash256, Instant)>,
+}
+
+impl Victim {
+    /// Starts it with the maker of the chain as its only boot node.
+    pub fn start(network: &Network) -> Victim {
+        let [folder, state, block] = network.write();
+        let datadir = network.dir.path().join("victim").to_str().expect("UTF-8").to_owned();
+        let arguments = [
+            ["--network", &folder],
+            ["--datadir", &datadir],
+            ["--checkpoint-state", &state],
+            ["--checkpoint-block", &block],
+            ["--boot-nodes", &network.address()],
+            ["--listen-address", "127.0.0.1"],
+            ["--port", "0"],
+            ["--http-port", "0"],
+            ["--memory-limit", "1GiB"],
+        ];
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hornero"))
+            .arg("node")
+            .arg("--ignore-ws-check")
+            .args(arguments.as_flattened())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let address = read_log(child.stderr.take().expect("piped"), log.clone());
+        let told = || log.lock().unwrap().join("\n");
+        let api = address.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it did not come up:\n{}", told()));
+        Victim { heads: listen(&api), api, child, log }
+    }
+
+    /// Where strangers reach it.
+    pub fn address(&self) -> String {
+        let identity = self.get("/eth/v1/node/identity");
+        let all = identity["data"]["p2p_addresses"].as_array().expect("addresses").clone();
+        let tcp = all.iter().filter_map(Value::as_str).find(|address| address.contains("/tcp/"));
+        tcp.expect("a TCP address").to_owned()
+    }
+
+    /// Waits for the heads of so many slots, and returns how much later each was its head than the maker's.
+    pub fn follow(&self, network: &Network, slots: u64) -> Vec<Duration> {
+        let last = network.slot() + slots;
+        let until = Instant::now() + PATIENCE;
+        let mut delays = Vec::new();
+        loop {
+            let next = self.heads.recv_timeout(until.saturating_duration_since(Instant::now()));
+            let (slot, root, at) = next.unwrap_or_else(|_| panic!("it is not at the head any more:\n{}", self.told()));
+            if let Some(made) = network.head_at(&root) {
+                delays.push(at.saturating_duration_since(made));
+            }
+            if slot >= last {
+                return delays;
+            }
+        }
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let mut answer = ureq::get(format!("{}{path}", self.api)).call().unwrap_or_else(|e| panic!("{path}: {e}"));
+        serde_json::from_str(&answer.body_mut().read_to_string().expect("text")).expect("JSON")
+    }
+
+    fn memory(&self, what: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.unwrap_or_else(|| panic!("the node has ended:\n{}", self.told())) * 1024
+    }
+
+    /// The most that was resident since [`Victim::forget_peak`], in bytes.
+    pub fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    pub fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// Begins a new peak, where the kernel lets us; else the peak is of all cases until then, which only makes it stricter.
+    pub fn forget_peak(&self) {
+        let _ = fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+    }
+
+    /// The end of its log, for a failure's message.
+    pub fn told(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    pub fn stop(mut self) {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
+        let ended = self.child.wait().expect("it ends");
+        assert!(killed.success() && ended.success(), "it ended with {ended}:\n{}", self.told());
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // Already ended after `stop`; otherwise the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps the log's last lines; sends the API's address when a line tells it.
+fn read_log(stderr: impl Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) -> Receiver<String> {
+    let (sender, receiver) = sync_channel(1);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if let Some(api) = line.split("API and metrics at ").nth(1) {
+                let _ = sender.try_send(api.split(';').next().unwrap_or_default().to_string());
+            }
+            let mut log = log.lock().unwrap();
+            if log.len() == LOG_LINES {
+                log.remove(0);
+            }
+            log.push(line);
+        }
+    });
+    receiver
+}
+
+fn listen(api: &str) -> Receiver<(Slot, Hash256, Instant)> {
+    let answer = ureq::get(format!("{api}/eth/v1/events?topics=head")).call().expect("events are told");
+    let (sender, heads) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(answer.into_body().into_reader()).lines().map_while(Result::ok) {
+            let Some(data) = line.strip_prefix("data: ") else { continue };
+            let data: Value = serde_json::from_str(data).expect("JSON");
+            let slot = data["slot"].as_str().and_then(|slot| slot.parse().ok()).expect("a slot");
+            let root = data["block"].as_str().and_then(|root| root.parse().ok()).expect("a root");
+            if sender.send((slot, root, Instant::now())).is_err() {
+                return;
+            }
+        }
+    });
+    heads
+}
