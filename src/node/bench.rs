@@ -3,6 +3,7 @@
 //! Every time is also given as a multiple of two yardsticks of the same run, so that runs on different machines can be laid
 //! side by side. docs/performance.md has our figures, and what the fields of the JSON mean.
 
+mod aggregates;
 mod ahead;
 mod block;
 mod board;

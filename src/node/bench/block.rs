@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{doing, recorder::Recorder, stopwatch::Time, subject::OtherBlock};
+use super::{aggregates as gossiped, doing, recorder::Recorder, stopwatch::Time, subject::OtherBlock};
 use crate::{
     crypto::{PubkeyCache, SecretKey, SignatureSet, verify_sets},
     transition::{
@@ -53,6 +53,7 @@ pub fn measure(
     let sets = |sets: &mut Vec<SignatureSet>| verify_batch(sets);
     recorder.time("signature_batch", "64 signatures in a batch", || Ok(batch()), sets)?;
     recorder.time("aggregate_batch", "64 aggregates from gossip in a batch", || Ok(aggregates()), sets)?;
+    gossiped::measure(recorder, &at_slot, ctx)?;
 
     if after.hash_tree_root() != block.message.state_root {
         return Err(format!("the state after the block has the root {}", after.hash_tree_root()));

@@ -27,8 +27,8 @@ use crate::{
 
 /// Penalties for the malformed messages of one RPC: three of them are a ban.
 const MOST_PENALTIES: u64 = 4;
-/// New blocks that a peer may gossip at once: what it was told while we were busy, with room for equivocations.
-pub(super) const BLOCKS_AT_ONCE: f64 = 64.0;
+/// New blocks that a peer may gossip at once: three minutes of mainnet, should we have been busy so long.
+pub(super) const BLOCKS_AT_ONCE: f64 = 16.0;
 /// New blocks in a slot over time. An honest peer passes on what it has accepted: one.
 const BLOCKS_PER_SLOT: f64 = 2.0;
 

@@ -1,0 +1,119 @@
+//! A change of the blob schedule: the fork digest changes, and with it every topic, while the chain goes on. Two nodes with half of
+//! the validators each finalize only if votes, aggregates and blocks cross over on the old topics, then on the new ones.
+//!
+//! In the minimal preset only, where an epoch has 8 slots.
+#![cfg(feature = "minimal")]
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use hornero::{
+    crypto::compute_fork_digest,
+    engine::Engine,
+    node::{
+        CheckpointChoice, Network, NodeConfig, RunningNode,
+        genesis::{Genesis, devnet_config, interop_genesis},
+    },
+    p2p::PeerState,
+    types::*,
+    validator::{self, InteropKeys, ValidatorConfig},
+};
+
+/// The epoch of the change.
+const CHANGE: Epoch = 2;
+const VALIDATORS: u64 = 32;
+const SLOT_MS: u64 = 750;
+const START_DELAY: u64 = 5;
+const PATIENCE: Duration = Duration::from_secs(180);
+const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+async fn start(config: &Arc<Config>, genesis: &Genesis, datadir: &Path, boot_nodes: Vec<String>) -> RunningNode {
+    let Genesis { state, block } = genesis.clone();
+    let node = NodeConfig {
+        network: Network {
+            config: config.clone(),
+            genesis_validators_root: Some(state.genesis_validators_root),
+            genesis_state: None,
+            checkpoint_providers: &[],
+        },
+        datadir: datadir.into(),
+        checkpoint: CheckpointChoice::Anchor(Box::new(state), Box::new(block)),
+        checkpoint_root: None,
+        ignore_weak_subjectivity: false,
+        boot_nodes,
+        listen: vec![SocketAddr::from(LOOPBACK)],
+        listen_quic: Vec::new(),
+        external_ip: Some(LOOPBACK.0.into()),
+        http: SocketAddr::from(LOOPBACK),
+        target_peers: 8,
+        engine: Engine::StandIn,
+        memory: None,
+        log_slots: false,
+    };
+    hornero::node::start(node).await.expect("it starts")
+}
+
+/// The digest in a node's record.
+fn announced(node: &RunningNode) -> Vec<u8> {
+    let eth2 = node.network.local_enr().get_raw_rlp("eth2").expect("an entry").to_vec();
+    // One byte says that it is a string of 16.
+    eth2[1..5].to_vec()
+}
+
+#[test]
+fn the_chain_goes_on_through_a_change_of_the_blob_schedule() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let blob_schedule = vec![BlobParameters { epoch: CHANGE, max_blobs_per_block: 12 }];
+    let config = Arc::new(Config { blob_schedule, ..devnet_config(now + START_DELAY, SLOT_MS) });
+    let genesis = interop_genesis(&config, VALIDATORS).expect("a genesis");
+    let root = genesis.state.genesis_validators_root;
+    let digest = |epoch| {
+        let blobs = config.get_blob_parameters(epoch);
+        compute_fork_digest(config.fork_version(epoch), root, Some((blobs.epoch, blobs.max_blobs_per_block)))
+    };
+    assert_ne!(digest(CHANGE - 1), digest(CHANGE));
+    let dir = tempfile::tempdir().unwrap();
+    smol::block_on(async {
+        let first = start(&config, &genesis, &dir.path().join("first"), Vec::new()).await;
+        let address = format!("{}/p2p/{}", first.network.listen_addrs()[0], first.network.peer_id());
+        let second = start(&config, &genesis, &dir.path().join("second"), vec![address]).await;
+        assert_eq!(announced(&first), digest(0).as_slice());
+        let (stop, stopped) = async_channel::bounded(1);
+        for (node, keys) in [(&first, 0..VALIDATORS / 2), (&second, VALIDATORS / 2..VALIDATORS)] {
+            let duties = ValidatorConfig {
+                beacon_url: format!("http://{}", node.http),
+                keys: Arc::new(InteropKeys::new(keys)),
+                config: config.clone(),
+                genesis_validators_root: root,
+                genesis_time: config.min_genesis_time,
+            };
+            smol::spawn(validator::run(duties, stopped.clone())).detach();
+        }
+        let goal = async {
+            while [&first, &second].iter().any(|node| node.chain.snapshot().finalized.epoch <= CHANGE) {
+                smol::Timer::after(Duration::from_millis(50)).await;
+            }
+        };
+        let late = async {
+            smol::Timer::after(PATIENCE).await;
+            let at = |node: &RunningNode| (node.chain.snapshot().head_slot, node.chain.snapshot().finalized.epoch);
+            panic!("head and finalized epoch: {:?} and {:?}", at(&first), at(&second));
+        };
+        smol::future::or(goal, late).await;
+        let finalized = [&first, &second].map(|node| node.chain.snapshot().finalized);
+        let same = finalized[0].epoch != finalized[1].epoch || finalized[0] == finalized[1];
+        assert!(same, "{finalized:?}");
+        for node in [&first, &second] {
+            assert_eq!(announced(node), digest(CHANGE).as_slice());
+            let peers = node.network.peers().await;
+            assert!(peers.iter().any(|peer| peer.state == PeerState::Connected && peer.score > -5.0), "{peers:?}");
+        }
+        drop(stop);
+        first.stop().await;
+        second.stop().await;
+    });
+}
