@@ -5,6 +5,7 @@
 //! dropped and counted. Each request and response runs in a small task of its own, with limits on size and time.
 
 mod address;
+mod budget;
 mod client;
 mod codec;
 mod config;
@@ -34,6 +35,7 @@ mod useful;
 pub mod wire;
 
 pub use address::{PeerAddress, parse as parse_peer_address};
+pub use budget::{Bandwidth, BudgetConfig, ByteAmount, RateError};
 pub use config::{DEFAULT_CUSTODY_GROUP_COUNT, DEFAULT_MAX_PEERS, Forks, P2pConfig, P2pError};
 pub use events::{
     Blocks, Columns, Custody, GossipBlock, GossipColumn, GossipSmall, Held, InboundRequest, P2pEvents, PeerEvent,

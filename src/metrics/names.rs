@@ -174,6 +174,29 @@ pub const DIALS: Metric =
 /// Why peers lost score.
 pub const PEERS_PUNISHED: Metric =
     counter("hornero_peers_punished_total", "Penalties given to peers, by reason.").by(&["reason"]);
+/// What had to wait for the budget.
+pub const BUDGET_DELAYED: Metric = counter(
+    "hornero_budget_delayed_bytes_total",
+    "Bytes that waited for the bandwidth budget, by direction (down, up) and use (head, custody, serving, backfill).",
+)
+.by(&["direction", "use"]);
+/// How long it waited.
+pub const BUDGET_DELAY_SECONDS: Metric = histogram(
+    "hornero_budget_delay_seconds",
+    SECONDS,
+    "Time that what waited for the bandwidth budget waited, in seconds.",
+)
+.by(&["direction", "use"]);
+/// The budget.
+pub const BUDGET: Metric =
+    gauge("hornero_budget_bytes_per_second", "Bandwidth that we may use (down, up); 0: no limit.").by(&["direction"]);
+/// The month's traffic.
+pub const MONTH_BYTES: Metric =
+    gauge("hornero_network_month_bytes", "Bytes of this calendar month (UTC), by direction (down, up).")
+        .by(&["direction"]);
+/// The month's cap.
+pub const DATA_CAP: Metric =
+    gauge("hornero_network_data_cap_bytes", "Bytes that a month may have by --data-cap; 0: no cap.");
 /// Bytes received from peers.
 pub const BYTES_IN: Metric =
     counter("hornero_network_received_bytes_total", "Bytes received from peers, by transport.").by(&["transport"]);
@@ -272,6 +295,11 @@ pub const ALL: &[&Metric] = &[
     &CONNECTIONS_REFUSED,
     &DIALS,
     &PEERS_PUNISHED,
+    &BUDGET_DELAYED,
+    &BUDGET_DELAY_SECONDS,
+    &BUDGET,
+    &MONTH_BYTES,
+    &DATA_CAP,
     &BYTES_IN,
     &BYTES_OUT,
     // The database.

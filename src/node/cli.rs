@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use argh::FromArgs;
 
 use super::budget::ByteCount;
-use crate::types::Hash256;
+use crate::{
+    p2p::{Bandwidth, ByteAmount},
+    types::Hash256,
+};
 
 /// An Ethereum beacon node that lives on a single-board computer.
 #[derive(FromArgs, Debug)]
@@ -19,6 +22,7 @@ pub struct Arguments {
 }
 
 /// What to do.
+#[allow(clippy::large_enum_variant)] // one is made, once
 #[derive(FromArgs, Debug)]
 #[argh(subcommand)]
 pub enum Command {
@@ -76,6 +80,18 @@ pub struct NodeArguments {
     /// peers to be connected to (default 24)
     #[argh(option, default = "24")]
     pub target_peers: usize,
+    /// how much of the line may be used, such as 20mbit, each way (default: no limit); gossip and the head go first
+    #[argh(option)]
+    pub max_bandwidth: Option<Bandwidth>,
+    /// the same for what is received
+    #[argh(option)]
+    pub max_download: Option<Bandwidth>,
+    /// the same for what is sent
+    #[argh(option)]
+    pub max_upload: Option<Bandwidth>,
+    /// traffic that a month may have, such as 500GB: shown in the metrics and warned of, not enforced
+    #[argh(option)]
+    pub data_cap: Option<ByteAmount>,
     /// address of the Beacon API and the metrics (default 127.0.0.1)
     #[argh(option, default = "std::net::IpAddr::from([127, 0, 0, 1])")]
     pub http_address: std::net::IpAddr,

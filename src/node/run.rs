@@ -33,7 +33,7 @@ use crate::{
     db::{Database, DbConfig, DbError},
     engine::Engine,
     metrics::{self, Exporter},
-    p2p::{self, NetworkSize, P2pConfig, P2pError, P2pHandle},
+    p2p::{self, BudgetConfig, NetworkSize, P2pConfig, P2pError, P2pHandle},
     types::{BeaconState, Hash256, SignedBeaconBlock, preset::SLOTS_PER_EPOCH},
 };
 
@@ -84,6 +84,8 @@ pub struct NodeConfig {
     pub external_ip: Option<IpAddr>,
     /// Where the API answers.
     pub http: SocketAddr,
+    /// How much of the line may be used.
+    pub budget: BudgetConfig,
     /// Peers to be connected to.
     pub target_peers: usize,
     /// The execution client or its stand-in.
@@ -335,6 +337,7 @@ async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pH
         external_ip: config.external_ip,
         boot_nodes: config.boot_nodes.clone(),
         max_peers: config.target_peers,
+        budget: config.budget,
         network_size: NetworkSize { slot, active_validators: active_validators(chain) },
         seen_ttl: slot * SEEN_SLOTS,
         status_interval: slot * STATUS_SLOTS,
@@ -466,6 +469,11 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
         listen_quic: if arguments.disable_quic { Vec::new() } else { on_each(quic_port) },
         external_ip: None,
         http: SocketAddr::new(arguments.http_address, arguments.http_port),
+        budget: BudgetConfig {
+            download: arguments.max_download.or(arguments.max_bandwidth).map(|rate| rate.0),
+            upload: arguments.max_upload.or(arguments.max_bandwidth).map(|rate| rate.0),
+            data_cap: arguments.data_cap.map(|cap| cap.0),
+        },
         target_peers: arguments.target_peers,
         engine: Engine::None,
         memory: Some(memory),

@@ -9,6 +9,7 @@ use ssz::Decode as _;
 use tree_hash::TreeHash as _;
 
 use super::{
+    budget::{Budget, Grant, Use, Way},
     codec::{self, Bounds, CodecError, MAX_ERROR_MESSAGE},
     config::Forks,
     events::RequestKind,
@@ -24,6 +25,22 @@ pub(super) type ColumnSender = Sender<Result<Arc<DataColumnSidecar>, RpcError>>;
 
 /// Who asked must take one block or column within this time. While it does not, an mplex connection stands still.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a block or column is taken for before it came. What it really was is counted as it comes.
+pub(super) const EXPECTED_CHUNK: usize = 64 << 10;
+
+/// What an answer is for, and what it is paid from; nothing, for bytes that did not come from the network.
+pub(super) struct Paid {
+    pub budget: Option<Arc<Budget>>,
+    pub for_what: Use,
+}
+
+impl Paid {
+    /// Waits until the next piece of the answer may come.
+    async fn next(&self) -> Option<Grant<'_>> {
+        Some(self.budget.as_ref()?.wait(Way::Down, self.for_what, EXPECTED_CHUNK).await)
+    }
+}
 
 /// Sends the request and closes our side. `body` is `None` for a request without content.
 pub(super) async fn ask<S: AsyncWrite + Unpin>(
@@ -60,12 +77,14 @@ pub(super) async fn read_blocks<S: AsyncRead + Unpin>(
     protocol: Protocol,
     wanted: &RequestKind,
     forks: &Forks,
-    limit: Duration,
+    (limit, paid): (Duration, &Paid),
     to: &BlockSender,
 ) -> Result<(), RpcError> {
     let mut last_slot = None;
     for _ in 0..wanted.limit() {
+        let grant = paid.next().await;
         let Some((fork, ssz)) = read_item(stream, protocol, forks, limit).await? else { return Ok(()) };
+        drop(grant);
         let block = SignedBeaconBlock::from_ssz_bytes(fork, &ssz)
             .map_err(|e| RpcError::Malformed(format!("a block: {e:?}")))?;
         drop(ssz);
@@ -84,12 +103,14 @@ pub(super) async fn read_columns<S: AsyncRead + Unpin>(
     protocol: Protocol,
     wanted: &RequestKind,
     forks: &Forks,
-    limit: Duration,
+    (limit, paid): (Duration, &Paid),
     to: &ColumnSender,
 ) -> Result<(), RpcError> {
     let mut expected = Expected::new(wanted);
     for _ in 0..wanted.limit() {
+        let grant = paid.next().await;
         let Some((fork, ssz)) = read_item(stream, protocol, forks, limit).await? else { return Ok(()) };
+        drop(grant);
         if fork < ForkName::Fulu {
             return Err(RpcError::Unrelated("a column of a fork without columns"));
         }

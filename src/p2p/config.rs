@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    budget::BudgetConfig,
     gossip::NetworkSize,
     limits::{Limits, MAX_PER_ADDRESS},
     messages::{ENRForkID, Status},
@@ -108,6 +109,8 @@ pub struct P2pConfig {
     pub status_interval: Duration,
     /// Bytes of blocks per second that we serve to one peer; four times that to all.
     pub serve_bytes_per_second: u64,
+    /// How much of the line we may use.
+    pub budget: BudgetConfig,
     /// Multiplexers.
     pub muxers: Muxers,
 }
@@ -132,6 +135,7 @@ impl P2pConfig {
             ping_interval: Duration::from_secs(20),
             status_interval: Duration::from_secs(120),
             serve_bytes_per_second: 1 << 20,
+            budget: BudgetConfig::default(),
             muxers: Muxers::Both,
         }
     }

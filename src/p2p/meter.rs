@@ -11,6 +11,7 @@ use std::{
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use metrics::Counter;
 
+use super::budget::{Budget, Way};
 use crate::metrics::{BYTES_IN, BYTES_OUT};
 
 /// Entries from which on those of connections that are gone are taken out.
@@ -22,7 +23,15 @@ pub struct Meter {
     received: AtomicU64,
     sent: AtomicU64,
     /// The node's totals, where this meter counts for them.
-    totals: Option<(Counter, Counter)>,
+    totals: Option<Totals>,
+}
+
+/// Where the bytes of a socket are summed up.
+#[derive(Debug)]
+struct Totals {
+    received: Counter,
+    sent: Counter,
+    budget: Option<Arc<Budget>>,
 }
 
 impl Meter {
@@ -31,26 +40,28 @@ impl Meter {
         Meter { received: AtomicU64::new(0), sent: AtomicU64::new(0), totals: None }
     }
 
-    /// A meter that counts for the node's totals, under the transport's name.
-    pub fn of_socket(transport: &'static str) -> Meter {
+    /// A meter that counts for the node's totals, under the transport's name, and pays from the budget.
+    fn of_socket(transport: &'static str, budget: Option<Arc<Budget>>) -> Meter {
         let received = metrics::counter!(BYTES_IN.name, "transport" => transport);
         let sent = metrics::counter!(BYTES_OUT.name, "transport" => transport);
-        Meter { totals: Some((received, sent)), ..Meter::of_part() }
+        Meter { totals: Some(Totals { received, sent, budget }), ..Meter::of_part() }
     }
 
     /// So many bytes came.
     pub fn received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
-        if let Some((received, _)) = &self.totals {
-            received.increment(bytes as u64);
+        if let Some(totals) = &self.totals {
+            totals.received.increment(bytes as u64);
+            totals.budget.iter().for_each(|budget| budget.passed(Way::Down, bytes));
         }
     }
 
     /// So many bytes went.
     pub fn sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
-        if let Some((_, sent)) = &self.totals {
-            sent.increment(bytes as u64);
+        if let Some(totals) = &self.totals {
+            totals.sent.increment(bytes as u64);
+            totals.budget.iter().for_each(|budget| budget.passed(Way::Up, bytes));
         }
     }
 
@@ -62,9 +73,22 @@ impl Meter {
 
 /// The meters of connections, found by the other end's address: the transport makes them before it knows the peer.
 #[derive(Clone, Debug, Default)]
-pub struct Meters(Arc<Mutex<HashMap<Multiaddr, Weak<Meter>>>>);
+pub struct Meters {
+    by_addr: Arc<Mutex<HashMap<Multiaddr, Weak<Meter>>>>,
+    budget: Option<Arc<Budget>>,
+}
 
 impl Meters {
+    /// Meters whose bytes are paid from `budget`.
+    pub fn new(budget: Arc<Budget>) -> Meters {
+        Meters { budget: Some(budget), ..Meters::default() }
+    }
+
+    /// The meter of a socket of QUIC, with all its connections.
+    pub fn of_quic(&self) -> Meter {
+        Meter::of_socket("quic", self.budget.clone())
+    }
+
     /// A new meter for a connection of QUIC, whose socket counts for the totals.
     pub fn open(&self, addr: &Multiaddr) -> Arc<Meter> {
         self.keep(addr, Meter::of_part())
@@ -72,12 +96,12 @@ impl Meters {
 
     /// A new meter for a connection of TCP.
     pub fn open_tcp(&self, addr: &Multiaddr) -> Arc<Meter> {
-        self.keep(addr, Meter::of_socket("tcp"))
+        self.keep(addr, Meter::of_socket("tcp", self.budget.clone()))
     }
 
     fn keep(&self, addr: &Multiaddr, meter: Meter) -> Arc<Meter> {
         let meter = Arc::new(meter);
-        let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meters = self.by_addr.lock().unwrap_or_else(PoisonError::into_inner);
         if meters.len() >= CLEAN_FROM {
             meters.retain(|_, meter| meter.strong_count() > 0);
         }
@@ -87,7 +111,7 @@ impl Meters {
 
     /// The meter of the connection to `addr`, if it stands.
     pub fn of(&self, addr: &Multiaddr) -> Option<Arc<Meter>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&bare(addr))?.upgrade()
+        self.by_addr.lock().unwrap_or_else(PoisonError::into_inner).get(&bare(addr))?.upgrade()
     }
 }
 
@@ -114,6 +138,6 @@ mod tests {
         for port in 0..1000 {
             meters.open(&format!("/ip4/10.0.0.1/udp/{port}/quic-v1").parse().unwrap());
         }
-        assert!(meters.0.lock().unwrap().len() <= CLEAN_FROM);
+        assert!(meters.by_addr.lock().unwrap().len() <= CLEAN_FROM);
     }
 }

@@ -123,7 +123,7 @@ impl SmolQuic {
         }
         let any: IpAddr =
             if addr.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
-        let endpoint = socket::endpoint(SocketAddr::new(any, 0), None)?;
+        let endpoint = socket::endpoint(SocketAddr::new(any, 0), None, self.meters.of_quic())?;
         self.dialers.insert(addr.is_ipv4(), endpoint.clone());
         Ok(endpoint)
     }
@@ -137,7 +137,8 @@ impl Transport for SmolQuic {
 
     fn listen_on(&mut self, id: ListenerId, addr: Multiaddr) -> Result<(), TransportError<io::Error>> {
         let wanted = to_socket_addr(&addr).ok_or(TransportError::MultiaddrNotSupported(addr))?;
-        let endpoint = socket::endpoint(wanted, Some(self.server.clone())).map_err(TransportError::Other)?;
+        let endpoint = socket::endpoint(wanted, Some(self.server.clone()), self.meters.of_quic());
+        let endpoint = endpoint.map_err(TransportError::Other)?;
         let local = endpoint.local_addr().map_err(TransportError::Other)?;
         self.dialers.insert(local.is_ipv4(), endpoint.clone());
         let accepting = accept(&endpoint);

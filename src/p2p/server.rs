@@ -12,6 +12,7 @@ use smol::{Timer, future};
 use ssz::Decode as _;
 
 use super::{
+    budget::{Budget, Grant, Use, Way},
     codec::{self, CodecError, MAX_ERROR_MESSAGE},
     events::RequestKind,
     messages::{BlocksByHead, BlocksByRange, ColumnsByRange, LightClientUpdatesByRange, Status},
@@ -22,6 +23,8 @@ use crate::types::{ColumnIndex, DataColumnsByRootIdentifier, ForkDigest, Hash256
 
 /// The one who answers for the chain must give each piece within this time.
 const PRODUCER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A peer gives an answer up when nothing comes for 10 s; it is better told before.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(7);
 /// The slowest reader that we serve, in bytes per second.
 const MIN_BYTES_PER_SECOND: u64 = 32 * 1024;
 
@@ -67,7 +70,7 @@ pub(super) enum Request {
 /// What the service lets the stream's task answer.
 pub(super) enum Answer {
     One(Vec<u8>),
-    Chunks { from: Receiver<ResponseChunk>, limit: usize, paces: [Arc<Pace>; 2] },
+    Chunks { from: Receiver<ResponseChunk>, limit: usize, paces: [Arc<Pace>; 2], budget: Arc<Budget> },
     Error(ErrorCode, &'static str),
 }
 
@@ -159,7 +162,9 @@ pub(super) async fn write_answer<S: AsyncWrite + Unpin>(
             write_error(stream, code, text, limit).await?;
             Some(code)
         }
-        Answer::Chunks { from, limit: chunks, paces } => write_chunks(stream, from, chunks, &paces, limit).await?,
+        Answer::Chunks { from, limit: chunks, paces, budget } => {
+            write_chunks(stream, from, chunks, (&paces, &budget), limit).await?
+        }
     };
     codec::within(limit, async { Ok(stream.close().await?) }).await?;
     Ok(code)
@@ -170,7 +175,7 @@ async fn write_chunks<S: AsyncWrite + Unpin>(
     stream: &mut S,
     from: Receiver<ResponseChunk>,
     chunks: usize,
-    paces: &[Arc<Pace>],
+    (paces, budget): (&[Arc<Pace>], &Budget),
     limit: Duration,
 ) -> Result<Option<ErrorCode>, CodecError> {
     for _ in 0..chunks {
@@ -182,6 +187,10 @@ async fn write_chunks<S: AsyncWrite + Unpin>(
                 if !wait.is_zero() {
                     Timer::after(wait).await;
                 }
+                let Some(_grant) = granted(budget, ssz.len()).await else {
+                    write_error(stream, ErrorCode::RateLimited, "over our bandwidth budget; ask later", limit).await?;
+                    return Ok(Some(ErrorCode::RateLimited));
+                };
                 write_chunk(stream, Some(fork_digest), &ssz, limit).await?;
                 continue;
             }
@@ -191,6 +200,15 @@ async fn write_chunks<S: AsyncWrite + Unpin>(
         return Ok(Some(code));
     }
     Ok(None)
+}
+
+/// The budget's leave to send; `None` when it takes too long.
+async fn granted(budget: &Budget, bytes: usize) -> Option<Grant<'_>> {
+    let late = async {
+        Timer::after(BUDGET_PATIENCE).await;
+        None
+    };
+    future::or(async { Some(budget.wait(Way::Up, Use::Serving, bytes).await) }, late).await
 }
 
 /// The next chunk, `None` at the end; a producer that is silent has failed.

@@ -27,6 +27,7 @@ use smol::{Timer, future};
 use tracing::debug;
 
 use super::{
+    budget::Budget,
     codec::CodecError,
     config::{Forks, P2pConfig},
     dialer::Dialer,
@@ -85,6 +86,8 @@ enum Outcome {
     Served { peer: PeerId, session: u64, protocol: Protocol, result: Result<Option<ErrorCode>, CodecError> },
     /// A refusal was written.
     Refused,
+    /// The budget allows a request that had to wait.
+    MayAsk { peer: PeerId, session: u64, call: Call },
 }
 
 /// A peer's answer to a request of this task.
@@ -135,6 +138,8 @@ pub(super) struct Service {
     dialer: Dialer,
     /// The bytes of each connection.
     meters: Meters,
+    /// What we may use of the line.
+    budget: Arc<Budget>,
     /// How fast all peers together are served.
     pace: Arc<Pace>,
     /// Refusals that are being written.
@@ -202,6 +207,7 @@ impl Service {
             }
             Outcome::Served { peer, session, protocol, result } => self.on_served(peer, session, protocol, result),
             Outcome::Refused => self.on_refused(),
+            Outcome::MayAsk { peer, session, call } => self.on_may_ask(peer, session, call),
         }
     }
 
@@ -271,6 +277,7 @@ impl Service {
     }
 
     fn stop(&mut self, done: Sender<()>) {
+        self.budget.save();
         let everyone: Vec<PeerId> = self.peers.keys().copied().collect();
         for peer in everyone {
             self.leave(peer, GoodbyeReason::Shutdown);

@@ -1,5 +1,6 @@
 //! Nodes on loopback: what two of ours say to each other, and what a hostile one cannot do.
 
+mod bandwidth;
 mod gossip;
 mod hostile;
 mod places;

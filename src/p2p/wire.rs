@@ -7,6 +7,7 @@ use futures::io::Cursor;
 use smol::block_on;
 
 use super::{
+    budget::Use,
     client,
     codec::{self, Bounds, MAX_PAYLOAD_SIZE},
     config::Forks,
@@ -23,6 +24,8 @@ use crate::types::{SignedBeaconBlock, preset::NUMBER_OF_COLUMNS};
 pub const PROTOCOLS: usize = Protocol::ALL.len();
 /// Blocks that are asked for.
 const BLOCKS: usize = 8;
+/// Fuzzed bytes cost no bandwidth.
+const FREE: client::Paid = client::Paid { budget: None, for_what: Use::Head };
 /// Nothing waits so long: what is read is at hand.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -60,12 +63,12 @@ pub fn read_answer(n: usize, forks: &Forks, stream: &[u8]) -> (Vec<Arc<SignedBea
         let columns = (0..NUMBER_OF_COLUMNS as u64).collect();
         let wanted = RequestKind::ColumnsByRange { start_slot: 0, count: BLOCKS as u64, columns };
         let (sender, _columns) = async_channel::bounded(wanted.limit());
-        let read = block_on(client::read_columns(&mut stream, protocol, &wanted, forks, LIMIT, &sender));
+        let read = block_on(client::read_columns(&mut stream, protocol, &wanted, forks, (LIMIT, &FREE), &sender));
         return (Vec::new(), read.is_ok());
     }
     let wanted = RequestKind::BlocksByRange { start_slot: 0, count: BLOCKS as u64 };
     let (sender, blocks) = async_channel::bounded(BLOCKS);
-    let read = block_on(client::read_blocks(&mut stream, protocol, &wanted, forks, LIMIT, &sender));
+    let read = block_on(client::read_blocks(&mut stream, protocol, &wanted, forks, (LIMIT, &FREE), &sender));
     let blocks = std::iter::from_fn(|| blocks.try_recv().ok()).flatten().collect();
     (blocks, read.is_ok())
 }

@@ -128,6 +128,7 @@ impl Devnet {
             listen_quic: vec![SocketAddr::from(LOOPBACK)],
             external_ip: Some(LOOPBACK.0.into()),
             http: SocketAddr::from(LOOPBACK),
+            budget: Default::default(),
             target_peers: 2 * super::MAX_NODES,
             engine: Engine::StandIn,
             memory: None,

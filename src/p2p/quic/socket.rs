@@ -25,9 +25,13 @@ const SEND_BUFFER: usize = 1 << 20;
 const SMALL_BUFFER: usize = 1 << 20;
 
 /// An endpoint on `addr`, for connections to it too if `server` is given.
-pub(super) fn endpoint(addr: SocketAddr, server: Option<quinn::ServerConfig>) -> io::Result<quinn::Endpoint> {
+pub(super) fn endpoint(
+    addr: SocketAddr,
+    server: Option<quinn::ServerConfig>,
+    total: Meter,
+) -> io::Result<quinn::Endpoint> {
     let listens = server.is_some();
-    let socket = Counted::new(SmolRuntime.wrap_udp_socket(bind(addr, listens)?)?);
+    let socket = Counted { inner: SmolRuntime.wrap_udp_socket(bind(addr, listens)?)?, total };
     let mut config = EndpointConfig::default();
     config.supported_versions(vec![1]);
     quinn::Endpoint::new_with_abstract_socket(config, server, Arc::new(socket), Arc::new(SmolRuntime))
@@ -59,12 +63,6 @@ fn bind(addr: SocketAddr, listens: bool) -> io::Result<UdpSocket> {
 struct Counted {
     inner: Arc<dyn AsyncUdpSocket>,
     total: Meter,
-}
-
-impl Counted {
-    fn new(inner: Arc<dyn AsyncUdpSocket>) -> Counted {
-        Counted { inner, total: Meter::of_socket("quic") }
-    }
 }
 
 impl AsyncUdpSocket for Counted {

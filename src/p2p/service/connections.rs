@@ -204,6 +204,7 @@ impl Service {
         for id in ids {
             self.tick_peer(id, now);
         }
+        self.budget.tick(now);
         if self.stopping.is_none() {
             self.make_room(now);
         }

@@ -134,7 +134,7 @@ impl Service {
             metrics::inc(&QUEUE_DROPPED, &[("queue", "p2p_requests")]);
             return Answer::Error(ErrorCode::ServerError, "busy");
         }
-        Answer::Chunks { from, limit, paces: [pace, Arc::clone(&self.pace)] }
+        Answer::Chunks { from, limit, paces: [pace, Arc::clone(&self.pace)], budget: self.budget.clone() }
     }
 
     fn on_goodbye(&mut self, id: PeerId, code: u64) {

@@ -12,6 +12,7 @@ use super::{Outcome, Reply, Service};
 use crate::{
     metrics::{self, REQUESTS_SENT},
     p2p::{
+        budget::{Budget, Use, Way},
         client::{self, BlockSender, ColumnSender},
         config::Forks,
         events::RequestKind,
@@ -23,7 +24,7 @@ use crate::{
         rpc_error::RpcError,
         streams::{OpenError, RequestId},
     },
-    types::{DataColumnsByRootIdentifier, Hash256},
+    types::{DataColumnsByRootIdentifier, Hash256, preset::SLOTS_PER_EPOCH},
 };
 
 /// `MAX_CONCURRENT_REQUESTS`, each way.
@@ -47,6 +48,20 @@ impl Call {
             Call::MetaData => Method::MetaData,
             Call::Goodbye(_) => Method::Goodbye,
             Call::Blocks { wanted, .. } | Call::Columns { wanted, .. } => wanted.method(),
+        }
+    }
+
+    /// How urgent the answer is. What lies before our own finality is history.
+    fn use_of(&self, ours: &Status) -> Use {
+        let (Call::Blocks { wanted, .. } | Call::Columns { wanted, .. }) = self else { return Use::Head };
+        match wanted {
+            RequestKind::BlocksByRange { start_slot, count }
+            | RequestKind::ColumnsByRange { start_slot, count, .. } => {
+                let is_history =
+                    start_slot.saturating_add(*count) <= ours.finalized_epoch.saturating_mul(SLOTS_PER_EPOCH);
+                if is_history { Use::Backfill } else { Use::Custody }
+            }
+            _ => Use::Head,
         }
     }
 
@@ -74,6 +89,7 @@ struct Context {
     forks: Arc<Forks>,
     status: Status,
     limit: std::time::Duration,
+    budget: Arc<Budget>,
 }
 
 impl Service {
@@ -87,7 +103,31 @@ impl Service {
     /// Asks a connected peer for blocks or columns.
     pub(super) fn ask_chain(&mut self, id: PeerId, call: Call) {
         match self.peers.get(&id).map(|peer| peer.state) {
-            Some(PeerState::Connected) => self.call(id, call),
+            Some(PeerState::Connected) => self.call_when_ready(id, call),
+            _ => call.fail(&RpcError::NotConnected),
+        }
+    }
+
+    /// Begins a request at once, or when the budget allows it.
+    fn call_when_ready(&mut self, id: PeerId, call: Call) {
+        let for_what = call.use_of(&self.status);
+        if self.budget.is_ready(Way::Down, for_what) {
+            return self.call(id, call);
+        }
+        let Some(session) = self.peers.get(&id).map(|peer| peer.session) else { return };
+        // Who asks waits for the answer, so there are not more of these than the chain has requests.
+        let (budget, outcomes) = (self.budget.clone(), self.outcome_sender.clone());
+        smol::spawn(async move {
+            drop(budget.wait(Way::Down, for_what, client::EXPECTED_CHUNK).await);
+            let _ = outcomes.send(Outcome::MayAsk { peer: id, session, call }).await;
+        })
+        .detach();
+    }
+
+    /// The budget allows a request that had to wait.
+    pub(super) fn on_may_ask(&mut self, id: PeerId, session: u64, call: Call) {
+        match self.peers.get(&id) {
+            Some(peer) if peer.session == session && peer.state == PeerState::Connected => self.call(id, call),
             _ => call.fail(&RpcError::NotConnected),
         }
     }
@@ -135,7 +175,12 @@ impl Service {
             Err(error) => return self.on_unopened(&opening, error.into()),
         };
         let Opening { peer, session, call, .. } = opening;
-        let context = Context { forks: self.forks.clone(), status: self.status, limit: self.config.response_timeout };
+        let context = Context {
+            forks: self.forks.clone(),
+            status: self.status,
+            limit: self.config.response_timeout,
+            budget: self.budget.clone(),
+        };
         let outcomes = self.outcome_sender.clone();
         let method = call.method();
         smol::spawn(async move {
@@ -192,11 +237,12 @@ impl Service {
 async fn run(mut stream: Stream, protocol: Protocol, call: Call, context: Context) -> Result<Reply, RpcError> {
     let limit = context.limit;
     let body = body(protocol, &call, &context.status);
+    let paid = client::Paid { for_what: call.use_of(&context.status), budget: Some(context.budget) };
     match call {
         Call::Blocks { wanted, reply } => {
             let work = async {
                 client::ask(&mut stream, body.as_deref(), limit).await?;
-                client::read_blocks(&mut stream, protocol, &wanted, &context.forks, limit, &reply).await
+                client::read_blocks(&mut stream, protocol, &wanted, &context.forks, (limit, &paid), &reply).await
             };
             let result = work.await;
             if let Err(error) = &result {
@@ -207,7 +253,7 @@ async fn run(mut stream: Stream, protocol: Protocol, call: Call, context: Contex
         Call::Columns { wanted, reply } => {
             let work = async {
                 client::ask(&mut stream, body.as_deref(), limit).await?;
-                client::read_columns(&mut stream, protocol, &wanted, &context.forks, limit, &reply).await
+                client::read_columns(&mut stream, protocol, &wanted, &context.forks, (limit, &paid), &reply).await
             };
             let result = work.await;
             if let Err(error) = &result {

@@ -14,6 +14,7 @@ use tracing::info;
 use super::{Behaviour, OUTCOMES, Service};
 use crate::p2p::{
     address,
+    budget::Budget,
     config::{Forks, P2pConfig, P2pError},
     dialer::Dialer,
     events::{self, P2pEvents},
@@ -38,6 +39,9 @@ const MAX_BOOT_NODES: usize = 128;
 /// All peers together are served at this multiple of what one is.
 const SERVE_ALL_FACTOR: u64 = 4;
 
+/// File beside the key with the month's traffic.
+const TRAFFIC_FILE: &str = "traffic";
+
 /// Starts the network task and listens. Fails when the key, a boot node or a port is unusable.
 pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError> {
     if config.boot_nodes.len() > MAX_BOOT_NODES {
@@ -45,7 +49,8 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
     }
     let boot_nodes = address::parse_all(&config.boot_nodes)?;
     let key = NodeKey::load_or_create(&config.key_file)?;
-    let meters = Meters::default();
+    let budget = Arc::new(Budget::new(config.budget, &config.key_file.with_file_name(TRAFFIC_FILE)));
+    let meters = Meters::new(budget.clone());
     let mut swarm = swarm(&key, &config, &meters)?;
     let listen_addrs = listen(&mut swarm, &config).await?;
 
@@ -79,6 +84,7 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
         bans: Bans::default(),
         dialer: Dialer::new(boot_nodes, Instant::now()),
         meters,
+        budget,
         pace: Arc::new(Pace::new(config.serve_bytes_per_second.saturating_mul(SERVE_ALL_FACTOR))),
         refusing: 0,
         stopping: None,
