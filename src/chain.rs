@@ -9,6 +9,7 @@
 //! | columns | - | the network |
 //! | missing columns | - | the clock: which columns blocks wait for |
 //! | sync | peers' statuses, ranges of blocks | the network |
+//! | backfill | - | the clock: blocks before the anchor |
 //! | serve | answers to peers' requests | the network |
 //! | subnets | which subnets our validators need | the clock, the API |
 //! | light clients | what is collected for light clients | the store (events), serve |
@@ -22,6 +23,7 @@
 mod advance;
 mod ahead;
 pub mod availability;
+mod backfill;
 mod block_task;
 pub mod checkpoint;
 mod clock;
@@ -326,4 +328,6 @@ pub struct ChainConfig {
     pub pools: Option<Sender<Verified>>,
     /// How much each queue holds.
     pub capacities: Capacities,
+    /// Whether to fetch the blocks before the anchor that peers may ask for.
+    pub backfill: bool,
 }

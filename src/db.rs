@@ -230,6 +230,11 @@ impl Database {
         self.inner.index.canonical(slot)
     }
 
+    /// The first canonical block at or after `slot`, with its slot.
+    pub fn first_canonical_from(&self, slot: Slot) -> Result<Option<(Slot, Hash256)>, DbError> {
+        self.inner.index.first_canonical_from(slot)
+    }
+
     /// The canonical blocks of a range of at most 65,536 slots, oldest first, without the skipped slots.
     pub fn canonical_roots(&self, slots: Range<Slot>) -> Result<Vec<(Slot, Hash256)>, DbError> {
         let span = slots.end.saturating_sub(slots.start);

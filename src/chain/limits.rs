@@ -94,6 +94,15 @@ pub const BATCH_ATTEMPTS: u32 = 6;
 pub const SYNC_GAP_SLOTS: u64 = 8;
 /// How long a peer may take for the next block of an answer before we ask another; its own limits are the network's.
 pub const ANSWER_TIMEOUT_MS: u64 = 15_000;
+/// Slots of one request of backfill. A batch of mainnet's blocks is some 3 MB, and in memory at once.
+pub const BACKFILL_BATCH_SLOTS: u64 = 32;
+/// Slots without a block before the oldest one that backfill takes peers' word for: a day of mainnet. The next block shows
+/// whether it was true.
+pub const BACKFILL_GAP_SLOTS: u64 = 7200;
+/// Batches that a peer does not give before all are tried again.
+pub const BACKFILL_SILENT: u32 = 3;
+/// The least pause between two batches of backfill, and between two looks whether blocks are imported.
+pub const BACKFILL_PAUSE_MS: u64 = 20;
 /// Answers to peers' requests that run at once; the rest wait in their queue.
 pub const ANSWERS_AT_ONCE: usize = 4;
 /// `MAX_REQUEST_LIGHT_CLIENT_UPDATES`: periods in one answer to a light client.

@@ -13,7 +13,7 @@ use smol::lock::Semaphore;
 
 use super::{
     Capacities, Chain, ChainConfig, ChainHandle, ChainInputs, ChainTask, Clock, Custody, Shared, Snapshot, Start,
-    StartError, TaskError, TaskFuture, ahead, block_task, columns, fill_keys,
+    StartError, TaskError, TaskFuture, ahead, backfill, block_task, columns, fill_keys,
     gossip::InvalidBlocks,
     light_client_task,
     limits::{INVALID_ROOTS, LIGHT_CLIENT_QUESTIONS},
@@ -166,7 +166,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         confirming: Default::default(),
     };
     let s = &shared;
-    let tasks = vec![
+    let mut tasks = vec![
         once("store", store_task.run()),
         again("blocks", s, move |s| Box::pin(block_task::run(s, gossip_blocks.clone(), work.clone()))),
         again("pending", s, move |s| Box::pin(PendingTask::new(s, for_pending.clone()).run())),
@@ -184,6 +184,9 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         again("keys", s, move |s| Box::pin(fill_keys::run(s))),
         again("recorder", s, move |s| Box::pin(recorder::run(s, records.clone()))),
     ];
+    if setup.backfill {
+        tasks.push(again("backfill", s, move |s| Box::pin(backfill::run(s))));
+    }
     let inputs = ChainInputs {
         gossip_blocks: gossip_blocks_in,
         gossip_votes: gossip_votes_in,

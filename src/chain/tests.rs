@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod ahead;
+mod backfill;
 mod blocks;
 mod columns;
 mod finality;

@@ -231,6 +231,11 @@ impl Index {
         Ok(self.canonical.get(slot.to_be_bytes())?.and_then(|v| root_from(&v)))
     }
 
+    pub(super) fn first_canonical_from(&self, slot: Slot) -> Result<Option<(Slot, Hash256)>, DbError> {
+        let first = self.canonical.range(slot.to_be_bytes()..).next().transpose()?;
+        Ok(first.and_then(|(key, value)| u64_at(&key, 0).zip(root_from(&value))))
+    }
+
     pub(super) fn canonical_in(&self, slots: Range<Slot>) -> Result<Vec<(Slot, Hash256)>, DbError> {
         let mut found = Vec::new();
         for item in self.canonical.range(slots.start.to_be_bytes()..slots.end.to_be_bytes()) {

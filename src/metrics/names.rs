@@ -204,11 +204,19 @@ pub const BYTES_IN: Metric =
 pub const BYTES_OUT: Metric =
     counter("hornero_network_sent_bytes_total", "Bytes sent to peers, by transport.").by(&["transport"]);
 
+/// The slot of the oldest block of the chain that is stored with all after it.
+pub const BACKFILL_SLOT: Metric =
+    gauge("hornero_backfill_slot", "Slot of the oldest block from which on all blocks of the chain are stored.");
+/// Where backfill ends.
+pub const BACKFILL_TARGET_SLOT: Metric =
+    gauge("hornero_backfill_target_slot", "Slot down to which blocks are fetched: the oldest that peers may ask for.");
+
 // The database.
 
 /// What the data directory holds on disk.
 pub const DB_BYTES: Metric =
-    gauge("hornero_db_bytes", "Size of the database on disk (blocks, states, index), in bytes.").by(&["part"]);
+    gauge("hornero_db_bytes", "Size of the database on disk (blocks, columns, states, differences, index), in bytes.")
+        .by(&["part"]);
 /// Bytes written to bulk files.
 pub const DB_WRITTEN: Metric =
     counter("hornero_db_written_bytes_total", "Bytes written to segments, states and snapshots; not the index.");
@@ -302,6 +310,8 @@ pub const ALL: &[&Metric] = &[
     &DATA_CAP,
     &BYTES_IN,
     &BYTES_OUT,
+    &BACKFILL_SLOT,
+    &BACKFILL_TARGET_SLOT,
     // The database.
     &DB_BYTES,
     &DB_WRITTEN,

@@ -77,6 +77,9 @@ pub struct NodeArguments {
     /// connect to peers by TCP only
     #[argh(switch)]
     pub disable_quic: bool,
+    /// do not fetch the blocks before the checkpoint, five months of them, that other nodes may ask for
+    #[argh(switch)]
+    pub no_backfill: bool,
     /// peers to be connected to (default 24)
     #[argh(option, default = "24")]
     pub target_peers: usize,

@@ -92,6 +92,8 @@ pub struct NodeConfig {
     pub engine: Engine,
     /// Resident memory near which caches shrink; none where several nodes share a process.
     pub memory: Option<MemoryLimit>,
+    /// Whether to fetch the blocks before the checkpoint that peers may ask for.
+    pub backfill: bool,
     /// Whether a line is logged for each slot.
     pub log_slots: bool,
 }
@@ -175,6 +177,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
         execution,
         pools: Some(pools.verified),
         capacities: Capacities::default(),
+        backfill: config.backfill,
     };
     let Chain { handle, inputs, tasks } = smol::unblock(move || chain::start(chain_config)).await?;
     let (network, events) = start_network(&config, &handle).await?;
@@ -475,6 +478,7 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
             data_cap: arguments.data_cap.map(|cap| cap.0),
         },
         target_peers: arguments.target_peers,
+        backfill: !arguments.no_backfill,
         engine: Engine::None,
         memory: Some(memory),
         log_slots: true,

@@ -89,6 +89,7 @@ impl Node {
             execution: None,
             pools: Some(pools.verified.clone()),
             capacities: Capacities::default(),
+            backfill: false,
         })
         .unwrap();
         let producer = Producer::new(chain.handle.clone(), pools.handle.clone(), Engine::StandIn);

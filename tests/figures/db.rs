@@ -13,9 +13,11 @@ use hornero::{
     db::{Database, DbConfig, DbError},
     types::{Config, ForkName, Hash256},
 };
+use ssz::Encode;
 
 const BLOCKS: u64 = 1_000;
 const BLOCK_BYTES: usize = 100_000;
+const COLUMN_BLOCKS: u64 = 500;
 
 fn main() -> Result<(), DbError> {
     let dir = env::args().nth(1).expect("a directory on the disk to measure");
@@ -49,6 +51,26 @@ fn main() -> Result<(), DbError> {
     }
     println!("read: {:.3} ms a block", start.elapsed().as_secs_f64() * 1e3 / BLOCKS as f64);
     println!("resident: {} KiB more than before", number("status", "VmRSS:") - before.0);
+    columns(&db)
+}
+
+/// Eight columns of nine blobs for each of some blocks, each block's in one durable put.
+fn columns(db: &Database) -> Result<(), DbError> {
+    let (before, start) = (number("io", "write_bytes:"), Instant::now());
+    for n in 0..COLUMN_BLOCKS {
+        let columns = (0..8).map(|index| (root(n), Arc::new(sample::column(n, n, index * 16, 9))));
+        db.put_columns(&columns.collect::<Vec<_>>())?;
+    }
+    let took = start.elapsed().as_secs_f64() * 1e3 / COLUMN_BLOCKS as f64;
+    let payload = (COLUMN_BLOCKS as usize * 8 * sample::column(0, 0, 0, 9).as_ssz_bytes().len()) as f64;
+    let (written, usage) = ((number("io", "write_bytes:") - before) as f64, db.disk_usage()?);
+    println!("columns: put {took:.2} ms a block, with making them; written / payload {:.3}", written / payload);
+    println!("columns: on disk / payload {:.3}", usage.columns as f64 / payload);
+    let start = Instant::now();
+    for n in 0..COLUMN_BLOCKS {
+        assert!(db.column_ssz(root(n), 112)?.is_some());
+    }
+    println!("columns: read {:.3} ms each", start.elapsed().as_secs_f64() * 1e3 / COLUMN_BLOCKS as f64);
     Ok(())
 }
 

@@ -179,6 +179,7 @@ fn start(folder: &Path, start: Start, clock: Clock, root: Hash256) -> Done<Chain
         execution: None,
         pools: None,
         capacities,
+        backfill: false,
     })?;
     say("chain started", before);
     Ok(chain)

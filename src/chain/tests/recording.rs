@@ -1,6 +1,10 @@
 //! The recorded chain: a devnet of another client with 16 validators, all of them with interop keys.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use alloy_primitives::{U256, uint};
 use ethereum_hashing::hash_fixed;
@@ -18,8 +22,12 @@ pub const LAST: Slot = 260;
 const HOW_TO_GET: &str = "It is a recorded devnet (minimal preset, Fulu, interop keys): states, blocks by slot, and the \
     answers of the Beacon API of any client as `<path>.json`.";
 
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures/minimal-fulu-ethrex").join(name)
+}
+
 fn read(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures/minimal-fulu-ethrex").join(name);
+    let path = path(name);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}. {HOW_TO_GET}", path.display()))
 }
 
@@ -38,6 +46,11 @@ pub fn anchor_state() -> BeaconState {
 /// The block of a slot.
 pub fn block(slot: Slot) -> Arc<SignedBeaconBlock> {
     Arc::new(SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &read(&format!("blocks/{slot}.ssz"))).unwrap())
+}
+
+/// Whether the slot has a block on record.
+pub fn has_block(slot: Slot) -> bool {
+    path(&format!("blocks/{slot}.ssz")).exists()
 }
 
 /// Its root.

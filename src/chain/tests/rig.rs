@@ -140,6 +140,7 @@ pub fn setup(
         execution: None,
         pools: None,
         capacities,
+        backfill: false,
     };
     (setup, commands)
 }

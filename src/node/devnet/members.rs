@@ -130,6 +130,7 @@ impl Devnet {
             http: SocketAddr::from(LOOPBACK),
             budget: Default::default(),
             target_peers: 2 * super::MAX_NODES,
+            backfill: true,
             engine: Engine::StandIn,
             memory: None,
             log_slots: false,

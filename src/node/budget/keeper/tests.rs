@@ -37,6 +37,7 @@ impl Node {
             execution: None,
             pools: None,
             capacities: Capacities::default(),
+            backfill: false,
         };
         let Chain { handle, inputs, tasks } = start(setup).unwrap();
         let run = |task: &crate::chain::ChainTask| {
