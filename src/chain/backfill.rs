@@ -1,4 +1,4 @@
-//! Backfill: the blocks before the anchor, backwards, for as long as peers may ask for them.
+//! Backfill: the blocks before the anchor and the columns of our custody, backwards, for as long as peers may ask for them.
 //!
 //! The least urgent of all tasks: it rests while the node syncs or is behind, while blocks are imported, and after each batch for
 //! as long as that took. A batch counts when its last block is the parent of the oldest that we have, its blocks are a chain, and
@@ -11,11 +11,12 @@ use std::{
 };
 
 use super::{
-    Shared, TaskError,
+    KnownPeer, Shared, TaskError, columns,
     limits::{
         ANSWER_TIMEOUT_MS, BACKFILL_BATCH_SLOTS, BACKFILL_GAP_SLOTS, BACKFILL_PAUSE_MS, BACKFILL_SILENT, SYNC_GAP_SLOTS,
     },
     network::{Fault, NetworkCommand, Peer},
+    serve::first_slot_of_columns,
 };
 use crate::{
     crypto::{DOMAIN_BEACON_PROPOSER, SignatureSet, compute_domain, compute_signing_root, verify_sets},
@@ -55,13 +56,17 @@ enum BatchError {
 pub(super) async fn run(shared: Arc<Shared>) -> Result<(), TaskError> {
     let mut task = Backfill { shared, failures: HashMap::new(), skipped_to: None, suspects: Vec::new() };
     loop {
-        match task.step().await {
-            Ok(Step::On) => {}
-            Ok(Step::Rest) => task.wait_for_next_slot().await,
-            Err(error) => {
-                tracing::debug!(%error, "backfill waits");
-                task.wait_for_next_slot().await;
+        let mut has_more = false;
+        // In turn: neither waits for the end of the other.
+        for step in [task.step().await, task.step_of_columns().await] {
+            match step {
+                Ok(Step::On) => has_more = true,
+                Ok(Step::Rest) => {}
+                Err(error) => tracing::debug!(%error, "backfill waits"),
             }
+        }
+        if !has_more {
+            task.wait_for_next_slot().await;
         }
     }
 }
@@ -139,6 +144,31 @@ impl Backfill {
         Ok(Step::On)
     }
 
+    /// Fetches the columns of our custody for one batch of stored blocks.
+    async fn step_of_columns(&self) -> Result<Step, BatchError> {
+        self.wait_until_idle().await;
+        let shared = &self.shared;
+        let end = shared.earliest_columns.load(Ordering::Relaxed);
+        let first =
+            first_slot_of_columns(shared, shared.clock.epoch()).max(shared.earliest_slot.load(Ordering::Relaxed));
+        if end <= first || shared.custody.sampled().is_empty() {
+            return Ok(Step::Rest);
+        }
+        let (began, start) = (Instant::now(), end.saturating_sub(BACKFILL_BATCH_SLOTS).max(first));
+        let here = shared.clone();
+        let blocks = smol::unblock(move || blocks_with_columns(&here, start, end)).await?;
+        columns::fetch_range(shared, start, end - start, &blocks).await.map_err(BatchError::Failed)?;
+        // Unless custody has grown meanwhile: then all of it begins anew.
+        let is_current = shared.earliest_columns.compare_exchange(end, start, Ordering::Relaxed, Ordering::Relaxed);
+        if is_current.is_ok() {
+            let db = shared.db.clone();
+            smol::unblock(move || db.set_earliest_column_slot(start)).await?;
+            tracing::debug!(start, end, blocks = blocks.len(), "old columns stored");
+        }
+        smol::Timer::after(began.elapsed().max(Duration::from_millis(BACKFILL_PAUSE_MS))).await;
+        Ok(Step::On)
+    }
+
     /// Somebody who had nothing may have kept it back.
     fn doubt(&mut self) {
         self.skipped_to = None;
@@ -171,15 +201,17 @@ impl Backfill {
         Ok(count)
     }
 
-    /// The peer that has this range and failed least; of those, not always the same.
+    /// The peer that has this range and failed least; of those, not always the same. None when there is none, or for now.
     fn choose(&mut self, start: Slot, end: Slot) -> Option<Peer> {
         let peers = self.shared.peers.load();
-        let has = |status: &super::network::Status| status.earliest_available_slot <= start && status.head_slot >= end;
-        let able: Vec<_> = peers.iter().filter(|(_, status)| has(status)).map(|(peer, _)| peer.clone()).collect();
+        let has =
+            |KnownPeer { status, .. }: &&KnownPeer| status.earliest_available_slot <= start && status.head_slot >= end;
+        let able: Vec<_> = peers.iter().filter(has).map(|known| known.peer.clone()).collect();
         self.failures.retain(|peer, _| able.contains(peer));
-        // Those who failed get another chance when all have.
-        if !able.is_empty() && able.iter().all(|peer| self.failures.get(peer).is_some_and(|n| *n >= BACKFILL_SILENT)) {
+        // Those who failed get another chance when all have, in the next slot.
+        if able.iter().all(|peer| self.failures.get(peer).is_some_and(|n| *n >= BACKFILL_SILENT)) {
             self.failures.clear();
+            return None;
         }
         let turn = (start / BACKFILL_BATCH_SLOTS) as usize;
         let rotated = (0..able.len()).map(|i| &able[(i + turn) % able.len()]);
@@ -221,6 +253,16 @@ fn oldest(shared: &Shared) -> Result<Option<Oldest>, DbError> {
     let first = shared.earliest_slot.load(Ordering::Relaxed);
     let Some((_, root)) = shared.db.first_canonical_from(first)? else { return Ok(None) };
     Ok(shared.db.block_parent(root)?.map(|(slot, parent)| Oldest { slot, parent }))
+}
+
+/// The blocks of our chain from `start` to before `end` that have columns.
+fn blocks_with_columns(shared: &Shared, start: Slot, end: Slot) -> Result<Blocks, DbError> {
+    let mut blocks = Blocks::new();
+    for (_, root) in shared.db.canonical_roots(start..end)? {
+        let block = shared.db.block(root)?.filter(|block| !block.message.body.blob_kzg_commitments.is_empty());
+        blocks.extend(block.map(|block| (root, Arc::new(block))));
+    }
+    Ok(blocks)
 }
 
 /// Fetches the blocks from `start` to before `end`, and checks that they are a chain.

@@ -153,12 +153,22 @@ impl Shared {
         }
     }
 
+    /// Not all columns of older blocks are here any more, as more of them are kept: backfill brings them.
+    fn begin_columns_at(&self, slot: Slot) {
+        if self.earliest_columns.fetch_max(slot, Ordering::Relaxed) < slot
+            && let Err(error) = self.db.set_earliest_column_slot(slot)
+        {
+            tracing::warn!(%error, "the slot since which all columns are kept could not be stored");
+        }
+    }
+
     /// Keeps what the attached validators ask for by the finalized state. Blocks.
     pub(super) fn reconsider_custody(&self) {
         let finalized = self.snapshot.load().states.base().1.clone();
         let Some(groups) = self.custody.required(&self.config, &finalized) else { return };
         match self.custody.raise(&self.db, &self.config, groups, self.clock.slot()) {
             Ok(true) => {
+                self.begin_columns_at(self.custody.since());
                 tracing::info!(groups, columns = self.custody.sampled().len(), "more columns are kept from now on");
                 self.announce_custody();
             }

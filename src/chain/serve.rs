@@ -248,7 +248,8 @@ fn failed(error: &DbError) -> ResponseChunk {
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#status-v2>
 pub(super) fn earliest_available_slot(shared: &Shared, snapshot: &Snapshot) -> Slot {
     let columns = shared.earliest_columns.load(Ordering::Relaxed);
-    if columns <= first_slot_of_columns(shared, shared.clock.epoch()) {
+    // Who keeps no columns has all of them.
+    if columns <= first_slot_of_columns(shared, shared.clock.epoch()) || shared.custody.sampled().is_empty() {
         return snapshot.earliest_slot;
     }
     snapshot.earliest_slot.max(columns)

@@ -3,39 +3,39 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
-    recording::{ANCHOR, block, config, root},
-    rig::{Manners, Rig, checkpoint, clock_at, peer, soon},
+    recording::{block, config, finalized_state, root},
+    rig::{Manners, Rig, clock_at, peer, setup, soon},
 };
 use crate::{
     chain::{Capacities, Start, network::Fault},
     types::*,
 };
 
-/// The first recorded block.
+/// The first recorded block, and the one that the chain starts from here. Every slot between them has one.
 const FIRST: Slot = 181;
+const START: Slot = 240;
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(5);
-/// Epochs that are kept: the first slot of them is after [`FIRST`] and not the first of a batch.
+/// Epochs that are kept: the first of their slots is 184. The last batch, of 32 slots as the first, goes beyond it.
 const KEPT: Epoch = 7;
-/// Batches of 32 slots end at the anchor; this one has the first slot that is kept.
-const LAST_BATCH: Slot = ANCHOR - 64;
 
-fn rig(path: &Path, start: Start) -> Rig {
-    let rig = Rig::with_setup(path, start, clock_at(ANCHOR + 1), Capacities::default(), |setup| {
-        let config = Config { min_validator_withdrawability_delay: 1, churn_limit_quotient: 12, ..config() };
-        assert_eq!(config.min_epochs_for_block_requests(), KEPT);
-        setup.config = Arc::new(config);
-        setup.backfill = true;
-    });
-    let mut theirs = rig.their_blocks.lock().unwrap();
-    theirs.extend(recorded().map(|slot| (root(slot), block(slot))));
-    drop(theirs);
-    rig
+fn checkpoint() -> Start {
+    let state = Box::new(finalized_state());
+    Start::Checkpoint { state, block: Box::new((*block(START)).clone()) }
 }
 
-/// Slots before the anchor that have a block on record.
-fn recorded() -> impl Iterator<Item = Slot> {
-    (FIRST..ANCHOR).filter(|slot| super::recording::has_block(*slot))
+fn rig(path: &Path, start: Start) -> Rig {
+    let (mut setup, commands) = setup(path, start, clock_at(START + 1), Capacities::default());
+    let config = Config { min_validator_withdrawability_delay: 1, churn_limit_quotient: 12, ..config() };
+    assert_eq!(config.min_epochs_for_block_requests(), KEPT);
+    (setup.config, setup.backfill) = (Arc::new(config), true);
+    // Columns are kept, though no recorded block has any.
+    setup.node_id = Some([7; 32]);
+    let rig = Rig::with_setup(setup, commands);
+    let mut theirs = rig.their_blocks.lock().unwrap();
+    theirs.extend((FIRST..START).map(|slot| (root(slot), block(slot))));
+    drop(theirs);
+    rig
 }
 
 /// Waits until so many peers are known and the oldest block is of this slot.
@@ -46,9 +46,11 @@ fn wait_for_oldest(rig: &Rig, peers: usize, slot: Slot) {
             smol::Timer::after(POLL).await;
         }
         let mut polls = 0;
-        while rig.handle.database().earliest_slot().unwrap().unwrap() > slot {
+        let db = rig.handle.database();
+        let is_there = |earliest: Option<Slot>| earliest.unwrap() <= slot;
+        while !(is_there(db.earliest_slot().unwrap()) && is_there(db.earliest_column_slot().unwrap())) {
             // It rests until the next slot when nobody had anything. The head must not seem to be behind.
-            if polls % 100 == 0 && clock.slot() < ANCHOR + 7 {
+            if polls % 100 == 0 && clock.slot() < START + 7 {
                 clock.set_ms(clock.start_of(clock.slot() + 1) + 1000);
             }
             polls += 1;
@@ -59,8 +61,8 @@ fn wait_for_oldest(rig: &Rig, peers: usize, slot: Slot) {
 
 fn assert_all_there(rig: &Rig) {
     let db = rig.handle.database();
-    let expected: Vec<_> = recorded().filter(|slot| *slot >= LAST_BATCH).map(|slot| (slot, root(slot))).collect();
-    assert_eq!(db.canonical_roots(0..ANCHOR).unwrap(), expected);
+    let expected: Vec<_> = (FIRST..START).map(|slot| (slot, root(slot))).collect();
+    assert_eq!(db.canonical_roots(0..START).unwrap(), expected);
     for (slot, root) in expected {
         assert_eq!(db.block(root).unwrap().as_ref(), Some(&*block(slot)));
     }
@@ -70,12 +72,12 @@ fn assert_all_there(rig: &Rig) {
 fn old_blocks_come_as_far_back_as_peers_may_ask_and_a_restart_has_them() {
     let dir = tempfile::tempdir().unwrap();
     let rig_a = rig(dir.path(), checkpoint());
-    rig_a.connect("a", ANCHOR, Manners::Honest);
-    wait_for_oldest(&rig_a, 1, LAST_BATCH);
+    rig_a.connect("a", START, Manners::Honest);
+    wait_for_oldest(&rig_a, 1, FIRST);
     assert_all_there(&rig_a);
     rig_a.crash();
     let rig_b = rig(dir.path(), Start::Resume);
-    assert_eq!(rig_b.handle.status().earliest_available_slot, LAST_BATCH);
+    assert_eq!(rig_b.handle.status().earliest_available_slot, FIRST);
     assert_all_there(&rig_b);
 }
 
@@ -83,10 +85,10 @@ fn old_blocks_come_as_far_back_as_peers_may_ask_and_a_restart_has_them() {
 fn a_forged_signature_costs_its_sender_and_the_others_are_asked() {
     let dir = tempfile::tempdir().unwrap();
     let rig = rig(dir.path(), checkpoint());
-    rig.connect("forger", ANCHOR, Manners::BadSignatures);
-    rig.connect("silent", ANCHOR, Manners::Empty);
-    rig.connect("honest", ANCHOR, Manners::Honest);
-    wait_for_oldest(&rig, 3, LAST_BATCH);
+    rig.connect("forger", START, Manners::BadSignatures);
+    rig.connect("silent", START, Manners::Empty);
+    rig.connect("honest", START, Manners::Honest);
+    wait_for_oldest(&rig, 3, FIRST);
     assert_all_there(&rig);
     let reported = rig.wait_told("a report", |told| match told {
         super::rig::Told::Report(who, Fault::BadRange) => Some(who.clone()),

@@ -1,10 +1,6 @@
 //! The recorded chain: a devnet of another client with 16 validators, all of them with interop keys.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use alloy_primitives::{U256, uint};
 use ethereum_hashing::hash_fixed;
@@ -22,12 +18,8 @@ pub const LAST: Slot = 260;
 const HOW_TO_GET: &str = "It is a recorded devnet (minimal preset, Fulu, interop keys): states, blocks by slot, and the \
     answers of the Beacon API of any client as `<path>.json`.";
 
-fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures/minimal-fulu-ethrex").join(name)
-}
-
 fn read(name: &str) -> Vec<u8> {
-    let path = path(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures/minimal-fulu-ethrex").join(name);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}. {HOW_TO_GET}", path.display()))
 }
 
@@ -43,14 +35,14 @@ pub fn anchor_state() -> BeaconState {
     BeaconState::from_ssz_bytes(ForkName::Fulu, &read("state_justified.ssz")).unwrap()
 }
 
+/// A state before that: after the block of slot 240. Every slot between it and the first recorded block has one.
+pub fn finalized_state() -> BeaconState {
+    BeaconState::from_ssz_bytes(ForkName::Fulu, &read("state_finalized.ssz")).unwrap()
+}
+
 /// The block of a slot.
 pub fn block(slot: Slot) -> Arc<SignedBeaconBlock> {
     Arc::new(SignedBeaconBlock::from_ssz_bytes(ForkName::Fulu, &read(&format!("blocks/{slot}.ssz"))).unwrap())
-}
-
-/// Whether the slot has a block on record.
-pub fn has_block(slot: Slot) -> bool {
-    path(&format!("blocks/{slot}.ssz")).exists()
 }
 
 /// Its root.
