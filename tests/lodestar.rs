@@ -1,13 +1,15 @@
 //! A chain that another client makes: `hornero node` beside a real Lodestar beacon node.
 //!
 //! Lodestar builds a devnet of the minimal preset on loopback, with its own validators. Hornero starts from its checkpoint,
-//! follows it for eight epochs with the columns of its blobs sampled, is stopped for one, and catches up from its data directory. At every slot that both tell of,
-//! both must have the same head.
+//! follows it for eight epochs with the columns of its blobs sampled, fetches what came before, is stopped for one epoch, and
+//! catches up from its data directory. At every slot that both tell of, both must have the same head.
 //!
 //! Needs the peer scripts (`HORNERO_PEERS`, by default `../shared/peers`) and, where they are not installed yet, npm:
 //! `PEERS_CACHE=target/peers ../shared/peers/install.sh lodestar`.
 #![cfg(feature = "minimal")]
 
+#[path = "lodestar/asked.rs"]
+mod asked;
 #[path = "lodestar/process.rs"]
 mod process;
 #[path = "lodestar/watch.rs"]
@@ -42,6 +44,7 @@ fn follows_a_chain_made_by_lodestar() {
     let network = lodestar.network_folder(folder.path());
     let datadir = folder.path().join("data");
     let checkpoint = ["--checkpoint-sync-url", &lodestar.rest];
+    asked::ask(&lodestar, &network, folder.path());
 
     let hornero = Hornero::start(&network, &datadir, &lodestar.enr, &checkpoint);
     let agreed = follow(&lodestar, &hornero, FOLLOWED_SLOTS);
@@ -51,6 +54,9 @@ fn follows_a_chain_made_by_lodestar() {
     // Lodestar's mock engine puts about two blobs into each block; eight columns are sampled of each.
     assert!(columns.blocks >= FOLLOWED_SLOTS as f64 / 2.0, "{columns:?}\n{}", hornero.log_tail());
     assert!(columns.gossip >= columns.blocks, "most come by gossip: {columns:?}");
+    let oldest = metric(&hornero, "hornero_backfill_slot");
+    println!("blocks are stored from slot {oldest} on");
+    assert!(oldest <= SLOTS_PER_EPOCH as f64, "all blocks before the checkpoint were fetched\n{}", hornero.log_tail());
     let before = head_slot(&hornero.rest);
     hornero.stop();
 
@@ -126,6 +132,12 @@ impl Columns {
             asked_for: sum("hornero_columns_total", &["by_range", "by_root"]),
         }
     }
+}
+
+fn metric(hornero: &Hornero, name: &str) -> f64 {
+    let metrics = process::get_text(&hornero.rest, "/metrics");
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.and_then(|value| value.parse().ok()).unwrap_or(f64::NAN)
 }
 
 fn head_slot(rest: &str) -> u64 {
