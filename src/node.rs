@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 pub use cli::{Arguments, BenchArguments, Command, DevnetArguments, ImportArguments, NodeArguments};
 pub use networks::{Network, NetworkError};
-pub use run::{CheckpointChoice, NodeConfig, NodeError, RunningNode, start};
+pub use run::{CheckpointChoice, Finding, NodeConfig, NodeError, RunningNode, start};
 
 /// Runs the command line. The exit code is 0 only when the command did all that it was asked to.
 pub fn main() -> ExitCode {

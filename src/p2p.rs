@@ -11,6 +11,7 @@ mod codec;
 mod config;
 mod counted;
 mod dialer;
+mod discovery;
 mod events;
 mod gossip;
 mod handle;
@@ -31,12 +32,14 @@ mod subnets;
 mod tcp;
 mod topic;
 mod transport;
+mod upnp;
 mod useful;
 pub mod wire;
 
 pub use address::{PeerAddress, parse as parse_peer_address};
 pub use budget::{Bandwidth, BudgetConfig, ByteAmount, RateError};
 pub use config::{DEFAULT_CUSTODY_GROUP_COUNT, DEFAULT_MAX_PEERS, Forks, P2pConfig, P2pError};
+pub use discovery::DiscoveryConfig;
 pub use events::{
     Blocks, Columns, Custody, GossipBlock, GossipColumn, GossipSmall, Held, InboundRequest, P2pEvents, PeerEvent,
     PublishError, RequestKind, Verdict,

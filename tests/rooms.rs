@@ -220,6 +220,23 @@ fn the_rooms_are_those_of_the_table() {
     assert_eq!(declared, table, "left: `pub mod` in src/lib.rs, right: the table in tests/rooms.rs");
 }
 
+/// The runtime of discovery, and its types, stay in its thread.
+#[test]
+fn only_the_thread_of_discovery_knows_its_runtime() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        if source.path.starts_with("src/p2p/discovery") {
+            continue;
+        }
+        for (number, line) in source.code.lines().enumerate() {
+            if ["tokio::", "discv5::"].iter().any(|path| line.contains(path)) {
+                broken.push(format!("{}:{}: {}", source.path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    fail_on(broken, "tokio and discv5 are named only in src/p2p/discovery/:");
+}
+
 #[test]
 fn files_stay_short() {
     let broken = sources()

@@ -171,6 +171,20 @@ pub const GOODBYES_RECEIVED: Metric =
 /// Dials.
 pub const DIALS: Metric =
     counter("hornero_p2p_dials_total", "Connections that we tried to open, by result.").by(&["result"]);
+/// Nodes that searches brought.
+pub const NODES_FOUND: Metric = counter(
+    "hornero_discovery_nodes_found_total",
+    "Nodes of our fork that searches brought, by what we made of them (new, known, tried, no_address, private_address).",
+)
+.by(&["result"]);
+/// The size of discv5's table.
+pub const DISCOVERY_TABLE: Metric = gauge("hornero_discovery_table_nodes", "Nodes in the table of discovery.");
+/// Subnets that lack peers.
+pub const THIN_SUBNETS: Metric =
+    gauge("hornero_thin_subnets", "Subnets that we are in with too few peers, by kind.").by(&["kind"]);
+/// Whether others reach us.
+pub const PORT_REACHABLE: Metric =
+    gauge("hornero_port_reachable", "1 when others have reached us from outside of our own network, otherwise 0.");
 /// Why peers lost score.
 pub const PEERS_PUNISHED: Metric =
     counter("hornero_peers_punished_total", "Penalties given to peers, by reason.").by(&["reason"]);
@@ -302,6 +316,10 @@ pub const ALL: &[&Metric] = &[
     &GOODBYES_SENT,
     &CONNECTIONS_REFUSED,
     &DIALS,
+    &NODES_FOUND,
+    &DISCOVERY_TABLE,
+    &THIN_SUBNETS,
+    &PORT_REACHABLE,
     &PEERS_PUNISHED,
     &BUDGET_DELAYED,
     &BUDGET_DELAY_SECONDS,

@@ -61,9 +61,22 @@ pub struct NodeArguments {
     /// accept a checkpoint older than the weak-subjectivity period (test networks only)
     #[argh(switch)]
     pub ignore_ws_check: bool,
-    /// peers to connect to, ENR or multiaddr, separated by commas
+    /// peers to connect to besides those that are found, ENR or multiaddr, separated by commas; discovery begins with their
+    /// ENRs and the network's own
     #[argh(option)]
     pub boot_nodes: Option<String>,
+    /// do not look for peers: only those of --boot-nodes, and those who come
+    #[argh(switch)]
+    pub no_discovery: bool,
+    /// UDP port of discovery (default: the number of --port)
+    #[argh(option)]
+    pub discovery_port: Option<u16>,
+    /// IP address by which others reach this node (default: the one that peers see)
+    #[argh(option)]
+    pub enr_address: Option<std::net::IpAddr>,
+    /// do not ask the router to forward the ports
+    #[argh(switch)]
+    pub no_upnp: bool,
     /// address to listen on for peers (default 0.0.0.0); may be given twice, once for IPv4 and once for IPv6; `::` alone listens
     /// on both
     #[argh(option)]
@@ -123,6 +136,19 @@ pub struct DevnetArguments {
     /// length of a slot in milliseconds (default 1000)
     #[argh(option, default = "1000")]
     pub slot_ms: u64,
+    /// nodes find each other by discovery: each is told of the first one only
+    #[argh(switch)]
+    pub discovery: bool,
+    /// run only this node, counted from 1, with its share of the validators: the others run in other processes with the same
+    /// --nodes, --validators, --slot-ms, --genesis-time and --datadir, and are found by discovery
+    #[argh(option)]
+    pub member: Option<usize>,
+    /// when the chain begins, in Unix seconds (default: in a few seconds)
+    #[argh(option)]
+    pub genesis_time: Option<u64>,
+    /// with --member: the record of a node with which discovery begins
+    #[argh(option)]
+    pub boot_nodes: Option<String>,
     /// end when all nodes have finalized this epoch; the exit code says whether they agree
     #[argh(option)]
     pub until_finalized: Option<u64>,

@@ -46,7 +46,13 @@ pub fn run(arguments: DevnetArguments) -> Result<(), String> {
     smol::block_on(async {
         let started = Instant::now();
         let mut devnet = Devnet::start(&arguments, &datadir.path).await?;
-        let result = smol::future::or(watch(&mut devnet, &arguments, started), signal(&arguments)).await;
+        let work = async {
+            match arguments.member {
+                Some(_) => follow(&devnet, &arguments).await,
+                None => watch(&mut devnet, &arguments, started).await,
+            }
+        };
+        let result = smol::future::or(work, signal(&arguments)).await;
         devnet.stop().await;
         result
     })
@@ -63,6 +69,12 @@ fn check(arguments: &DevnetArguments) -> Result<(), String> {
     }
     if arguments.slot_ms < MIN_SLOT_MS || arguments.slot_ms > 600_000 {
         return Err(format!("--slot-ms {}: choose {MIN_SLOT_MS} to 600000", arguments.slot_ms));
+    }
+    if arguments.member.is_some_and(|member| member == 0 || member > arguments.nodes) {
+        return Err(format!("--member: choose 1 to {}, or give more --nodes", arguments.nodes));
+    }
+    if arguments.member.is_some() && (arguments.genesis_time.is_none() || arguments.datadir.is_none()) {
+        return Err("--member: all members need the same --genesis-time and --datadir, too".into());
     }
     if arguments.until_finalized == Some(0) {
         return Err("--until-finalized 0: the genesis is final from the start; choose 1 or more".into());
@@ -81,7 +93,8 @@ impl Datadir {
         let temporary = || std::env::temp_dir().join(format!("hornero-devnet-{}", std::process::id()));
         let path = arguments.datadir.clone().unwrap_or_else(temporary);
         // A devnet begins with a genesis of its own: what another one left can't be continued.
-        if path.join("node1").exists() {
+        let is_mine = arguments.member.is_some();
+        if path.join("node1").exists() && !is_mine {
             return Err(format!(
                 "{} holds another devnet's data: remove it, or choose another --datadir",
                 path.display()
@@ -119,6 +132,18 @@ struct Story {
     finalized_after: Option<(Duration, Slot)>,
     joined: Option<(Instant, Slot)>,
     caught_up_after: Option<Duration>,
+}
+
+/// One node of a network of several processes: says what it sees, until it is stopped.
+async fn follow(devnet: &Devnet, arguments: &DevnetArguments) -> Result<(), String> {
+    let mut table = Table::new();
+    for (record, api) in devnet.addresses() {
+        table.say(&format!("API at http://{api}; our record is {record}"));
+    }
+    loop {
+        devnet.wait(Duration::from_millis(arguments.slot_ms / 2)).await?;
+        table.draw(&devnet.views().await);
+    }
 }
 
 async fn watch(devnet: &mut Devnet, arguments: &DevnetArguments, started: Instant) -> Result<(), String> {
@@ -193,6 +218,10 @@ mod tests {
             nodes: 4,
             validators: 64,
             slot_ms: 1000,
+            discovery: false,
+            member: None,
+            genesis_time: None,
+            boot_nodes: None,
             until_finalized: None,
             datadir: None,
             log_level: "warn".into(),
@@ -206,6 +235,8 @@ mod tests {
             (DevnetArguments { nodes: 0, ..arguments() }, "--nodes"),
             (DevnetArguments { nodes: MAX_NODES + 1, ..arguments() }, "--nodes"),
             (DevnetArguments { validators: 3, ..arguments() }, "--validators"),
+            (DevnetArguments { member: Some(5), ..arguments() }, "--member"),
+            (DevnetArguments { member: Some(1), ..arguments() }, "--genesis-time"),
             (DevnetArguments { slot_ms: 0, ..arguments() }, "--slot-ms"),
             (DevnetArguments { until_finalized: Some(0), ..arguments() }, "--until-finalized"),
         ] {

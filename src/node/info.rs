@@ -24,7 +24,7 @@ fn identity(network: &P2pHandle) -> Identity {
         peer_id: identity.peer_id.to_string(),
         enr: identity.enr.to_base64(),
         p2p_addresses: identity.listen_addrs.iter().map(address).collect(),
-        discovery_addresses: Vec::new(),
+        discovery_addresses: identity.discovery_addrs.iter().map(address).collect(),
         metadata: metadata(&identity.metadata),
     }
 }

@@ -18,6 +18,10 @@ pub struct Network {
     pub genesis_state: Option<Arc<BeaconState>>,
     /// Public providers of checkpoints, used when the user names none.
     pub checkpoint_providers: &'static [&'static str],
+    /// Records of nodes with which discovery begins.
+    pub boot_nodes: Vec<String>,
+    /// Whether the whole world may be in it: then others' private addresses are not dialled.
+    pub is_public: bool,
 }
 
 /// Why a network can't be used.
@@ -49,7 +53,11 @@ struct BuiltIn {
     config: &'static str,
     genesis_validators_root: &'static str,
     checkpoint_providers: &'static [&'static str],
+    boot_nodes: &'static str,
 }
+
+/// Files of a folder that may hold records of boot nodes, as the networks' repositories and their tools name them.
+const BOOT_NODES: [&str; 4] = ["bootstrap_nodes.yaml", "bootstrap_nodes.txt", "boot_enr.yaml", "boot_enr.txt"];
 
 /// Providers as of 2026 from <https://eth-clients.github.io/checkpoint-sync-endpoints/>. Several, so that no single one is
 /// trusted: they must agree.
@@ -63,12 +71,14 @@ const BUILT_IN: [BuiltIn; 4] = [
             "https://mainnet.checkpoint.sigp.io",
             "https://beaconstate.info",
         ],
+        boot_nodes: include_str!("../../assets/networks/mainnet_boot_nodes.txt"),
     },
     BuiltIn {
         name: "sepolia",
         config: include_str!("../../assets/networks/sepolia.yaml"),
         genesis_validators_root: "d8ea171f3c94aea21ebc42a1ed61052acf3f9209c00e4efbaaddac09ed9b8078",
         checkpoint_providers: &["https://checkpoint-sync.sepolia.ethpandaops.io", "https://sepolia.beaconstate.info"],
+        boot_nodes: include_str!("../../assets/networks/sepolia_boot_nodes.txt"),
     },
     BuiltIn {
         name: "hoodi",
@@ -78,12 +88,14 @@ const BUILT_IN: [BuiltIn; 4] = [
             "https://checkpoint-sync.hoodi.ethpandaops.io",
             "https://hoodi.beaconstate.ethstaker.cc",
         ],
+        boot_nodes: include_str!("../../assets/networks/hoodi_boot_nodes.txt"),
     },
     BuiltIn {
         name: "gnosis",
         config: include_str!("../../assets/networks/gnosis.yaml"),
         genesis_validators_root: "f5dcb5564e829aab27264b9becd5dfaa017085611224cb3036f573368dbb9d47",
         checkpoint_providers: &["https://checkpoint.gnosischain.com"],
+        boot_nodes: include_str!("../../assets/networks/gnosis_boot_nodes.txt"),
     },
 ];
 
@@ -100,11 +112,15 @@ impl Network {
         let text = read_limited(&folder.join("config.yaml"), MAX_CONFIG_BYTES)?;
         let config = Config::from_yaml(&text).map_err(|source| NetworkError::Config { name: name.into(), source })?;
         let genesis_state = read_genesis(&folder.join("genesis.ssz"), &config)?;
+        let boot_nodes = BOOT_NODES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+        let boot_nodes = boot_nodes.map(|path| read_limited(&path, MAX_CONFIG_BYTES)).transpose()?;
         Ok(Network {
             config: Arc::new(config),
             genesis_validators_root: genesis_state.as_ref().map(|state| state.genesis_validators_root),
             genesis_state: genesis_state.map(Arc::new),
             checkpoint_providers: &[],
+            boot_nodes: boot_nodes.as_deref().map(records).unwrap_or_default(),
+            is_public: false,
         })
     }
 }
@@ -119,8 +135,20 @@ impl BuiltIn {
             genesis_validators_root: Some(root),
             genesis_state: None,
             checkpoint_providers: self.checkpoint_providers,
+            boot_nodes: records(self.boot_nodes),
+            is_public: true,
         })
     }
+}
+
+/// The records in a list, one a line, with or without the dashes, quotes and comments of YAML.
+fn records(list: &str) -> Vec<String> {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '#');
+    let record = |line: &str| {
+        let from = line.find("enr:").filter(|at| !line[..*at].contains('#'))?;
+        line[from..].split(is_end).next().map(String::from)
+    };
+    list.lines().filter_map(record).collect()
 }
 
 fn read_limited(path: &Path, limit: u64) -> Result<String, NetworkError> {
@@ -164,6 +192,10 @@ mod tests {
                 Ok(network) => {
                     assert_eq!((network.config.config_name.as_str(), preset), (known.name, PRESET_BASE));
                     assert!(network.genesis_validators_root.is_some());
+                    assert!(network.boot_nodes.len() >= 8, "{}", known.name);
+                    for record in &network.boot_nodes {
+                        record.parse::<crate::p2p::Enr>().unwrap();
+                    }
                 }
                 Err(error) => {
                     assert_ne!(preset, PRESET_BASE, "{error}");
@@ -209,6 +241,12 @@ mod tests {
             upgrade_to(&mut state, fork, &ctx).unwrap();
         }
         state
+    }
+
+    #[test]
+    fn a_list_of_boot_nodes_is_read_with_and_without_yaml() {
+        let list = "# enr:-no\n- enr:-a # here\n- \"enr:-b\"\nenr:-c\n\nother\n";
+        assert_eq!(records(list), ["enr:-a", "enr:-b", "enr:-c"]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::{
     db::{Database, DbConfig, DbError},
     engine::Engine,
     metrics::{self, Exporter},
-    p2p::{self, BudgetConfig, NetworkSize, P2pConfig, P2pError, P2pHandle},
+    p2p::{self, BudgetConfig, DiscoveryConfig, NetworkSize, P2pConfig, P2pError, P2pHandle},
     types::{BeaconState, Hash256, SignedBeaconBlock, preset::SLOTS_PER_EPOCH},
 };
 
@@ -82,6 +82,10 @@ pub struct NodeConfig {
     pub listen_quic: Vec<SocketAddr>,
     /// The address that others are told, if it is not the one we listen on.
     pub external_ip: Option<IpAddr>,
+    /// How other peers are found; none: only those that we were told, and those who come.
+    pub discovery: Option<Finding>,
+    /// Whether the router is asked to let others in.
+    pub upnp: bool,
     /// Where the API answers.
     pub http: SocketAddr,
     /// How much of the line may be used.
@@ -96,6 +100,14 @@ pub struct NodeConfig {
     pub backfill: bool,
     /// Whether a line is logged for each slot.
     pub log_slots: bool,
+}
+
+/// How peers are found.
+pub struct Finding {
+    /// UDP port; that of TCP by default.
+    pub port: Option<u16>,
+    /// Records with which it begins, besides the network's.
+    pub boot_nodes: Vec<String>,
 }
 
 /// Why a node did not start, or ended.
@@ -334,11 +346,20 @@ async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pH
     let forks = forks_at(chain.config(), chain.genesis_validators_root(), chain.clock().epoch());
     let status = bridge::status_of_ours(chain.status());
     let slot = Duration::from_millis(chain.config().slot_duration_ms);
+    let discovery = config.discovery.as_ref().map(|finding| DiscoveryConfig {
+        port: finding.port,
+        boot_nodes: config.network.boot_nodes.iter().chain(&finding.boot_nodes).cloned().collect(),
+        private_addresses: !config.network.is_public,
+        peers_file: config.datadir.join("peers"),
+        chain: config.network.config.clone(),
+    });
     let network = P2pConfig {
         listen: config.listen.clone(),
         listen_quic: config.listen_quic.clone(),
         external_ip: config.external_ip,
         boot_nodes: config.boot_nodes.clone(),
+        discovery,
+        upnp: config.upnp,
         max_peers: config.target_peers,
         budget: config.budget,
         network_size: NetworkSize { slot, active_validators: active_validators(chain) },
@@ -470,7 +491,10 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
         boot_nodes: arguments.boot_nodes.as_deref().map(split).unwrap_or_default(),
         listen: on_each(arguments.port),
         listen_quic: if arguments.disable_quic { Vec::new() } else { on_each(quic_port) },
-        external_ip: None,
+        external_ip: arguments.enr_address,
+        discovery: (!arguments.no_discovery)
+            .then(|| Finding { port: arguments.discovery_port, boot_nodes: Vec::new() }),
+        upnp: !arguments.no_upnp,
         http: SocketAddr::new(arguments.http_address, arguments.http_port),
         budget: BudgetConfig {
             download: arguments.max_download.or(arguments.max_bandwidth).map(|rate| rate.0),

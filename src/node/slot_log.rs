@@ -34,7 +34,7 @@ pub fn log(snapshot: &Snapshot, peers: usize) {
     metrics::set(&FINALIZED_EPOCH, &[], snapshot.finalized.epoch as f64);
     info!("{}", line(snapshot, peers, metrics::resident_bytes()));
     if peers == 0 {
-        warn!("no peers: check the connection, that the port for peers is open, and --boot-nodes");
+        warn!("no peers: check the connection, and --no-discovery and --boot-nodes if they are set");
     } else if snapshot.distance() >= BEHIND && !snapshot.is_syncing {
         warn!(
             "the head is {} slots behind the clock: peers may be behind too, or the clock is wrong",

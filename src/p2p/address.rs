@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::dial_opts::DialOpts};
 
 use super::{
     config::P2pError,
@@ -42,6 +42,15 @@ pub fn parse_all(items: &[String]) -> Result<Vec<PeerAddress>, P2pError> {
 }
 
 impl PeerAddress {
+    /// A dial to it.
+    pub fn dial_opts(&self) -> Option<DialOpts> {
+        let addrs = self.addrs.clone();
+        Some(match self.peer {
+            Some(peer) => DialOpts::peer_id(peer).addresses(addrs).build(),
+            None => DialOpts::unknown_peer_id().address(addrs.into_iter().next()?).build(),
+        })
+    }
+
     fn add(&mut self, other: PeerAddress) {
         self.addrs.extend(other.addrs.into_iter().filter(|addr| !self.addrs.contains(addr)).collect::<Vec<_>>());
         self.addrs.sort_by_key(|addr| quic::to_socket_addr(addr).is_none());

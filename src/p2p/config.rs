@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     budget::BudgetConfig,
+    discovery::DiscoveryConfig,
     gossip::NetworkSize,
     limits::{Limits, MAX_PER_ADDRESS},
     messages::{ENRForkID, Status},
@@ -84,8 +85,13 @@ pub struct P2pConfig {
     pub external_ip: Option<IpAddr>,
     /// File of the node's key; made when it does not exist.
     pub key_file: PathBuf,
-    /// Peers to stay connected to: `enr:...`, `/ip4/.../tcp/...[/p2p/...]` or `/ip4/.../udp/.../quic-v1[/p2p/...]`.
+    /// Peers to stay connected to: `enr:...`, `/ip4/.../tcp/...[/p2p/...]` or `/ip4/.../udp/.../quic-v1[/p2p/...]`. Discovery
+    /// begins with their records, too.
     pub boot_nodes: Vec<String>,
+    /// How other peers are found; none: only those that we were told, and those who come.
+    pub discovery: Option<DiscoveryConfig>,
+    /// Whether the router is asked to let others in.
+    pub upnp: bool,
     /// Peers at most; there are a few more connections while it is decided who stays.
     pub max_peers: usize,
     /// Connections of each direction with one address of the home network or of this machine, where a router, a container
@@ -124,6 +130,8 @@ impl P2pConfig {
             external_ip: None,
             key_file,
             boot_nodes: Vec::new(),
+            discovery: None,
+            upnp: false,
             max_peers: DEFAULT_MAX_PEERS,
             max_per_local_address: usize::MAX,
             forks,
@@ -172,6 +180,16 @@ pub enum P2pError {
         "cannot listen on {addr}: {reason}. Is another node running? Choose other ports with --port and --quic-port"
     )]
     Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// The system's reason.
+        reason: String,
+    },
+    /// The port of discovery is taken.
+    #[error(
+        "cannot listen on {addr} (UDP): {reason}. Is another node running? Choose another port with --discovery-port"
+    )]
+    Discovery {
         /// The address.
         addr: SocketAddr,
         /// The system's reason.

@@ -46,11 +46,7 @@ impl Dialer {
     pub fn due(&mut self, now: Instant) -> Vec<DialOpts> {
         let due = self.0.iter_mut().filter(|target| matches!(target.state, State::Waiting(at) if at <= now));
         due.filter_map(|target| {
-            let addrs = target.address.addrs.clone();
-            let opts = match target.address.peer {
-                Some(peer) => DialOpts::peer_id(peer).addresses(addrs).build(),
-                None => DialOpts::unknown_peer_id().address(addrs.into_iter().next()?).build(),
-            };
+            let opts = target.address.dial_opts()?;
             target.state = State::Dialing(opts.connection_id());
             Some(opts)
         })

@@ -62,6 +62,8 @@ pub struct Identity {
     pub enr: Enr,
     /// Where we listen, without the peer id.
     pub listen_addrs: Vec<Multiaddr>,
+    /// Where discovery listens, without the peer id; nothing without it.
+    pub discovery_addrs: Vec<Multiaddr>,
     /// What we subscribe to and keep.
     pub metadata: MetaData,
 }

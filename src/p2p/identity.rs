@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
@@ -26,13 +26,17 @@ use super::{
 /// A node's record: who it is, where it listens, which fork it is on.
 pub type Enr = enr::Enr<SigningKey>;
 
-/// The sockets that our record names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reachable {
-    /// Of TCP.
-    pub tcp: Vec<SocketAddr>,
-    /// Of QUIC.
-    pub quic: Vec<SocketAddr>,
+/// The addresses that our record names. A port may be known before the address is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    pub ip4: Option<Ipv4Addr>,
+    pub ip6: Option<Ipv6Addr>,
+    pub tcp4: Option<u16>,
+    pub tcp6: Option<u16>,
+    pub udp4: Option<u16>,
+    pub udp6: Option<u16>,
+    pub quic4: Option<u16>,
+    pub quic6: Option<u16>,
 }
 
 /// The node's secp256k1 key, for libp2p and for its record.
@@ -76,23 +80,48 @@ impl NodeKey {
         self.libp2p.public().to_peer_id()
     }
 
-    /// Makes our record. The sequence number is the time, so that a later record is the newer one, also after a restart.
+    /// The key itself.
+    pub fn secret(&self) -> [u8; 32] {
+        self.record.to_bytes().into()
+    }
+
+    /// Makes our record: `last` again if it says the same, otherwise one that is newer. The sequence number is the time,
+    /// so that a later record is the newer one even if `last` was lost.
     /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#enr-structure>
-    pub fn record(&self, sockets: &Reachable, forks: &Forks, metadata: &MetaData) -> Result<Enr, P2pError> {
-        let seq = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_millis() as u64);
+    pub fn record(
+        &self,
+        addresses: &Addresses,
+        forks: &Forks,
+        metadata: &MetaData,
+        last: Option<&Enr>,
+    ) -> Result<Enr, P2pError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_millis() as u64);
+        let seq = last.map_or(now, |last| now.max(last.seq().saturating_add(SEQ_STEP)));
+        let record = self.record_with(seq, addresses, forks, metadata)?;
+        Ok(last.filter(|last| last.iter().eq(record.iter())).cloned().unwrap_or(record))
+    }
+
+    fn record_with(
+        &self,
+        seq: u64,
+        addresses: &Addresses,
+        forks: &Forks,
+        metadata: &MetaData,
+    ) -> Result<Enr, P2pError> {
         let mut builder = Enr::builder();
         builder.seq(seq);
-        for socket in &sockets.tcp {
-            match socket.ip() {
-                IpAddr::V4(ip) => builder.ip4(ip).tcp4(socket.port()),
-                IpAddr::V6(ip) => builder.ip6(ip).tcp6(socket.port()),
-            };
-        }
-        for socket in &sockets.quic {
-            match socket.ip() {
-                IpAddr::V4(ip) => builder.ip4(ip).add_value("quic", &socket.port()),
-                IpAddr::V6(ip) => builder.ip6(ip).add_value("quic6", &socket.port()),
-            };
+        addresses.ip4.map(|ip| builder.ip4(ip));
+        addresses.ip6.map(|ip| builder.ip6(ip));
+        let ports = [
+            ("tcp", addresses.tcp4),
+            ("tcp6", addresses.tcp6),
+            ("udp", addresses.udp4),
+            ("udp6", addresses.udp6),
+            ("quic", addresses.quic4),
+            ("quic6", addresses.quic6),
+        ];
+        for (name, port) in ports {
+            port.map(|port| builder.add_value(name, &port));
         }
         builder
             .add_value("eth2", &forks.enr_fork_id().as_ssz_bytes().as_slice())
@@ -102,6 +131,24 @@ impl NodeKey {
             .add_value("nfd", &forks.next_digest.as_slice())
             .build(&self.record)
             .map_err(|e| P2pError::Setup(format!("the node's record: {e}")))
+    }
+}
+
+/// discv5 counts up its own copy of the record when it changes an address: ours must be the newer one.
+const SEQ_STEP: u64 = 16;
+
+/// The record that was kept in this file, if it is of this key.
+pub fn read_record(path: &Path, key: &NodeKey) -> Option<Enr> {
+    let record: Enr = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    (peer_id_of(&record) == Some(key.peer_id())).then_some(record)
+}
+
+/// Keeps a record, whole or not at all.
+pub fn keep_record(path: &Path, record: &Enr) {
+    let temporary = path.with_extension("new");
+    let kept = fs::write(&temporary, record.to_base64()).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = kept {
+        warn!("our record cannot be kept in {}: {error}", path.display());
     }
 }
 
@@ -186,11 +233,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let key = NodeKey::load_or_create(&dir.path().join("key")).unwrap();
         let metadata = MetaData { custody_group_count: 4, ..MetaData::default() };
-        let sockets = Reachable {
-            tcp: vec!["127.0.0.1:9000".parse().unwrap(), "[::1]:9001".parse().unwrap()],
-            quic: vec!["127.0.0.1:9002".parse().unwrap(), "[::1]:9003".parse().unwrap()],
+        let addresses = Addresses {
+            ip4: Some(Ipv4Addr::LOCALHOST),
+            ip6: Some(Ipv6Addr::LOCALHOST),
+            tcp4: Some(9000),
+            tcp6: Some(9001),
+            udp4: Some(9002),
+            udp6: None,
+            quic4: Some(9004),
+            quic6: Some(9003),
         };
-        let record: Enr = key.record(&sockets, &forks(), &metadata).unwrap().to_base64().parse().unwrap();
+        let record: Enr = key.record(&addresses, &forks(), &metadata, None).unwrap().to_base64().parse().unwrap();
         assert!(record.verify());
         assert_eq!(peer_id_of(&record), Some(key.peer_id()));
         assert_eq!(node_id_of(&key.peer_id()), Some(record.node_id().raw()));
@@ -198,9 +251,31 @@ mod tests {
         assert_eq!(node_id_of(&PeerId::random()), None);
         assert_eq!(record.tcp4_socket(), Some("127.0.0.1:9000".parse().unwrap()));
         assert_eq!(record.tcp6_socket(), Some("[::1]:9001".parse().unwrap()));
-        assert_eq!(quic_sockets(&record), sockets.quic);
+        assert_eq!(quic_sockets(&record), ["127.0.0.1:9004".parse().unwrap(), "[::1]:9003".parse().unwrap()]);
         let eth2 = record.get_raw_rlp("eth2").unwrap();
         assert_eq!(eth2, [0x90, 1, 2, 3, 4, 6, 0, 0, 1, 255, 255, 255, 255, 255, 255, 255, 255]);
         assert_eq!(record.get_decodable::<u64>("cgc").unwrap().unwrap(), 4);
+        assert_eq!((record.udp4(), record.get_decodable::<u16>("quic6").unwrap().unwrap()), (Some(9002), 9003));
+    }
+
+    #[test]
+    fn a_record_that_says_the_same_stays_and_another_is_newer() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = NodeKey::load_or_create(&dir.path().join("key")).unwrap();
+        let path = dir.path().join("record");
+        let (addresses, metadata) = (Addresses::default(), MetaData::default());
+        assert_eq!(read_record(&path, &key), None);
+        let first = key.record(&addresses, &forks(), &metadata, None).unwrap();
+        keep_record(&path, &first);
+        let kept = read_record(&path, &key).unwrap();
+        assert_eq!(key.record(&addresses, &forks(), &metadata, Some(&kept)).unwrap(), first);
+        let more = MetaData { custody_group_count: 8, ..metadata.clone() };
+        let second = key.record(&addresses, &forks(), &more, Some(&kept)).unwrap();
+        assert!(second.seq() > first.seq());
+        // A clock that was set back changes nothing about that.
+        let ahead = key.record_with(u64::MAX / 2, &addresses, &forks(), &metadata).unwrap();
+        assert!(key.record(&addresses, &forks(), &more, Some(&ahead)).unwrap().seq() > ahead.seq());
+        let other = NodeKey::load_or_create(&dir.path().join("other")).unwrap();
+        assert_eq!(read_record(&path, &other), None, "another key's record");
     }
 }

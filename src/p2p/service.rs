@@ -1,6 +1,8 @@
 //! The network task: owns the swarm, the peers and the bans; handles one event at a time.
 
+mod addresses;
 mod connections;
+mod finding;
 mod gossip;
 mod inbound;
 mod measure;
@@ -31,6 +33,7 @@ use super::{
     codec::CodecError,
     config::{Forks, P2pConfig},
     dialer::Dialer,
+    discovery::{Discovery, News, Reach},
     events::{Outputs, PeerEvent},
     gossip::{Gossip, Metered, application_score},
     handle::{Command, Identity},
@@ -47,6 +50,7 @@ use super::{
     streams::{self, RequestId},
     topic::Topic,
     transport,
+    upnp::Upnp,
     useful::Useful,
 };
 use crate::metrics::{self, PEERS, PEERS_PUNISHED, QUEUE_DROPPED};
@@ -104,6 +108,9 @@ enum Turn {
     Swarm(SwarmEvent<BehaviourEvent>),
     Command(Command),
     Outcome(Outcome),
+    News(News),
+    /// The thread of discovery has ended.
+    DiscoveryEnded,
     Tick,
     /// All handles are gone.
     Closed,
@@ -140,6 +147,9 @@ pub(super) struct Service {
     meters: Meters,
     /// What we may use of the line.
     budget: Arc<Budget>,
+    discovery: Option<Discovery>,
+    reach: Reach,
+    upnp: Option<Upnp>,
     /// How fast all peers together are served.
     pace: Arc<Pace>,
     /// Refusals that are being written.
@@ -157,12 +167,18 @@ impl Service {
                 Turn::Swarm(event) => self.on_swarm(event),
                 Turn::Command(command) => self.on_command(command),
                 Turn::Outcome(outcome) => self.on_outcome(outcome),
+                Turn::News(news) => self.on_news(news),
+                Turn::DiscoveryEnded => self.on_discovery_ended(),
                 Turn::Tick => self.on_tick(Instant::now()),
                 Turn::Closed => return,
             }
             if let Some((deadline, done)) = &self.stopping
                 && (self.peers.is_empty() || *deadline <= Instant::now())
             {
+                let done = done.clone();
+                if let Some(upnp) = self.upnp.take() {
+                    upnp.end().await;
+                }
                 let _ = done.try_send(());
                 return;
             }
@@ -170,7 +186,7 @@ impl Service {
     }
 
     async fn next_turn(&mut self, tick: &mut Timer) -> Turn {
-        let Service { swarm, commands, outcomes, .. } = self;
+        let Service { swarm, commands, outcomes, discovery, .. } = self;
         let swarm = async { Turn::Swarm(swarm.select_next_some().await) };
         let command = async { commands.recv().await.map_or(Turn::Closed, Turn::Command) };
         let outcome = async { outcomes.recv().await.map_or(Turn::Closed, Turn::Outcome) };
@@ -178,8 +194,14 @@ impl Service {
             tick.next().await;
             Turn::Tick
         };
+        let news = async {
+            match discovery {
+                Some(discovery) => discovery.news.recv().await.map_or(Turn::DiscoveryEnded, Turn::News),
+                None => std::future::pending().await,
+            }
+        };
         // In random order: no source can starve another.
-        future::race(future::race(swarm, command), future::race(outcome, tick)).await
+        future::race(future::race(swarm, command), future::race(future::race(outcome, news), tick)).await
     }
 
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -278,10 +300,11 @@ impl Service {
 
     fn stop(&mut self, done: Sender<()>) {
         self.budget.save();
+        self.stopping = Some((Instant::now() + GOODBYE_TIME, done));
+        self.keep_peers();
         let everyone: Vec<PeerId> = self.peers.keys().copied().collect();
         for peer in everyone {
             self.leave(peer, GoodbyeReason::Shutdown);
         }
-        self.stopping = Some((Instant::now() + GOODBYE_TIME, done));
     }
 }

@@ -1,6 +1,7 @@
 //! Nodes on loopback: what two of ours say to each other, and what a hostile one cannot do.
 
 mod bandwidth;
+mod discovery;
 mod gossip;
 mod hostile;
 mod places;

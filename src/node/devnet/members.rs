@@ -14,7 +14,7 @@ use super::super::{
     cli::DevnetArguments,
     genesis::{Genesis, devnet_config, interop_genesis},
     networks::Network,
-    run::{self, CheckpointChoice, NodeConfig, NodeError, RunningNode},
+    run::{self, CheckpointChoice, Finding, NodeConfig, NodeError, RunningNode},
 };
 use crate::{
     chain::checkpoint::Sources,
@@ -36,6 +36,12 @@ pub(super) struct Devnet {
     network: Network,
     datadir: PathBuf,
     genesis_time: u64,
+    /// Whether nodes know only the first one, and find the others.
+    discovery: bool,
+    /// Records of nodes in other processes.
+    boot_nodes: Vec<String>,
+    /// The number of the first node in this process.
+    first: usize,
     nodes: Vec<RunningNode>,
     /// Closing it stops the validators.
     validators: Option<Sender<()>>,
@@ -87,7 +93,7 @@ impl Devnet {
     /// Makes the genesis, starts the nodes, then the validators.
     pub(super) async fn start(arguments: &DevnetArguments, datadir: &Path) -> Result<Self, String> {
         // A whole second, because a state's genesis time is one.
-        let genesis_time = (now() + START_DELAY).as_secs() + 1;
+        let genesis_time = arguments.genesis_time.unwrap_or((now() + START_DELAY).as_secs() + 1);
         let config = Arc::new(devnet_config(genesis_time, arguments.slot_ms));
         let (genesis_config, count) = (config.clone(), arguments.validators as u64);
         let genesis = smol::unblock(move || interop_genesis(&genesis_config, count)).await;
@@ -97,15 +103,26 @@ impl Devnet {
             genesis_validators_root: Some(genesis.state.genesis_validators_root),
             genesis_state: None,
             checkpoint_providers: &[],
+            boot_nodes: Vec::new(),
+            is_public: false,
         };
         let datadir = datadir.to_path_buf();
-        let mut devnet =
-            Devnet { network, datadir, genesis_time, nodes: Vec::new(), validators: None, duties: Vec::new() };
-        for _ in 0..arguments.nodes {
+        let mut devnet = Devnet {
+            network,
+            datadir,
+            genesis_time,
+            discovery: arguments.discovery || arguments.member.is_some(),
+            boot_nodes: arguments.boot_nodes.iter().cloned().collect(),
+            first: arguments.member.unwrap_or(1),
+            nodes: Vec::new(),
+            validators: None,
+            duties: Vec::new(),
+        };
+        for _ in 0..if arguments.member.is_some() { 1 } else { arguments.nodes } {
             let Genesis { state, block } = genesis.clone();
             devnet.add(CheckpointChoice::Anchor(Box::new(state), Box::new(block))).await?;
         }
-        devnet.start_validators(&config, genesis.state.genesis_validators_root, arguments.validators as u64);
+        devnet.start_validators(&config, genesis.state.genesis_validators_root, arguments);
         Ok(devnet)
     }
 
@@ -116,14 +133,19 @@ impl Devnet {
     }
 
     async fn add(&mut self, checkpoint: CheckpointChoice) -> Result<(), String> {
-        let number = self.nodes.len() + 1;
+        let number = self.first + self.nodes.len();
+        let first = self.nodes.first().map(|node| node.network.local_enr().to_base64());
+        let finding = Finding { port: None, boot_nodes: self.boot_nodes.iter().cloned().chain(first).collect() };
+        let everyone = self.nodes.iter().flat_map(addresses);
         let config = NodeConfig {
             network: self.network.clone(),
             datadir: self.datadir.join(format!("node{number}")),
             checkpoint,
             checkpoint_root: None,
             ignore_weak_subjectivity: false,
-            boot_nodes: self.nodes.iter().flat_map(addresses).collect(),
+            boot_nodes: if self.discovery { Vec::new() } else { everyone.collect() },
+            discovery: self.discovery.then_some(finding),
+            upnp: false,
             listen: vec![SocketAddr::from(LOOPBACK)],
             listen_quic: vec![SocketAddr::from(LOOPBACK)],
             external_ip: Some(LOOPBACK.0.into()),
@@ -141,11 +163,16 @@ impl Devnet {
     }
 
     /// Shares the validators out evenly, one client for each node.
-    fn start_validators(&mut self, config: &Arc<Config>, genesis_validators_root: Hash256, count: u64) {
+    fn start_validators(
+        &mut self,
+        config: &Arc<Config>,
+        genesis_validators_root: Hash256,
+        arguments: &DevnetArguments,
+    ) {
         let (sender, stop) = async_channel::bounded(1);
-        let nodes = self.nodes.len() as u64;
+        let (nodes, count) = (arguments.nodes as u64, arguments.validators as u64);
         for (n, node) in self.nodes.iter().enumerate() {
-            let bound = |n: u64| count * n / nodes;
+            let (n, bound) = (self.first - 1 + n, |n: u64| count * n / nodes);
             let config = ValidatorConfig {
                 beacon_url: format!("http://{}", node.http),
                 keys: Arc::new(InteropKeys::new(bound(n as u64)..bound(n as u64 + 1))),
@@ -174,7 +201,12 @@ impl Devnet {
 
     /// All nodes as they are now.
     pub(super) async fn views(&self) -> Vec<View> {
-        join_all(self.nodes.iter().enumerate().map(|(n, node)| View::of(n + 1, node))).await
+        join_all(self.nodes.iter().enumerate().map(|(n, node)| View::of(self.first + n, node))).await
+    }
+
+    /// The records of the nodes, and where their APIs answer.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = (String, SocketAddr)> {
+        self.nodes.iter().map(|node| (node.network.local_enr().to_base64(), node.http))
     }
 
     /// The clock's slot.

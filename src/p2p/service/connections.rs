@@ -32,6 +32,7 @@ impl Service {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, num_established, .. } => {
                 let record = self.dialer.connected(connection_id, peer_id).and_then(|address| address.record.clone());
+                let record = self.on_found_connected(connection_id, &endpoint).or(record);
                 if endpoint.is_dialer() {
                     metrics::inc(&DIALS, &[("result", "connected")]);
                 }
@@ -55,6 +56,7 @@ impl Service {
                 }
                 debug!(peer = ?peer_id, %error, "dial failed");
                 self.dialer.failed(connection_id, now);
+                self.on_found_failed(connection_id, now);
             }
             SwarmEvent::ListenerError { error, .. } => {
                 warn!("cannot accept connections: {error}. If files are short, raise the limit of open files");
@@ -106,6 +108,7 @@ impl Service {
             self.tell_of_peer(PeerEvent::Disconnected { peer: id });
         }
         self.dialer.lost(&id, now);
+        self.on_found_lost(id, now);
         self.count_peers();
     }
 
@@ -128,14 +131,14 @@ impl Service {
         }
         if !self.forks.listened().any(|fork| fork == status.fork_digest) {
             info!(peer = %id, theirs = %status.fork_digest, ours = %self.forks.current, "peer is on another network or fork");
-            self.dialer.useless(&id);
+            self.on_useless(id, now);
             return self.leave(id, GoodbyeReason::IrrelevantNetwork);
         }
         let first = peer.status.replace(status).is_none();
         if first {
             peer.state = PeerState::Connected;
             peer.leave_by = None;
-            self.dialer.proved(&id);
+            self.on_proved(&id);
             self.call(id, Call::MetaData);
             self.tell_of_peer(PeerEvent::Connected { peer: id, status });
         } else {
@@ -182,7 +185,7 @@ impl Service {
         if let Some(evicted) = self.bans.add(id, now) {
             self.swarm.behaviour_mut().blocked.unblock_peer(evicted);
         }
-        self.dialer.useless(&id);
+        self.on_useless(id, now);
         self.leave(id, GoodbyeReason::Banned);
     }
 
@@ -193,6 +196,7 @@ impl Service {
         }
         if self.stopping.is_none() {
             self.dial_due(now);
+            self.find_peers(now);
         }
         if self.next_measure <= now {
             self.next_measure = now + MEASURE_EVERY;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,16 +11,16 @@ use futures::StreamExt as _;
 use libp2p::{Multiaddr, Swarm, allow_block_list, identify, swarm::SwarmEvent};
 use tracing::info;
 
-use super::{Behaviour, OUTCOMES, Service};
+use super::{Behaviour, OUTCOMES, Service, addresses};
 use crate::p2p::{
-    address,
     budget::Budget,
     config::{Forks, P2pConfig, P2pError},
     dialer::Dialer,
+    discovery::{Reach, Voted},
     events::{self, P2pEvents},
     gossip,
     handle::{COMMANDS, Identity, P2pHandle},
-    identity::{NodeKey, Reachable},
+    identity::{NodeKey, keep_record, read_record},
     limits,
     messages::{MetaData, Status},
     meter::Meters,
@@ -47,7 +47,7 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
     if config.boot_nodes.len() > MAX_BOOT_NODES {
         return Err(P2pError::Setup(format!("more than {MAX_BOOT_NODES} boot nodes")));
     }
-    let boot_nodes = address::parse_all(&config.boot_nodes)?;
+    let boot_nodes = addresses::to_stay_with(&config)?;
     let key = NodeKey::load_or_create(&config.key_file)?;
     let budget = Arc::new(Budget::new(config.budget, &config.key_file.with_file_name(TRAFFIC_FILE)));
     let meters = Meters::new(budget.clone());
@@ -55,9 +55,22 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
     let listen_addrs = listen(&mut swarm, &config).await?;
 
     let metadata = MetaData { custody_group_count: config.custody_group_count, ..MetaData::default() };
-    let enr = key.record(&reachable(&config, &listen_addrs), &config.forks, &metadata)?;
+    let sockets = addresses::discovery_sockets(&config, &listen_addrs)?;
+    let discovery_addrs: Vec<SocketAddr> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+    let named = addresses::for_record(&config, &listen_addrs, &discovery_addrs, Voted::default());
+    let last = read_record(&addresses::record_file(&config), &key);
+    let enr = key.record(&named, &config.forks, &metadata, last.as_ref())?;
+    keep_record(&addresses::record_file(&config), &enr);
     info!(peer = %key.peer_id(), %enr, "listening on {listen_addrs:?}");
-    let identity = Identity { peer_id: key.peer_id(), enr, listen_addrs, metadata: metadata.clone() };
+    let discovery = addresses::start_discovery(&config, &enr, &key, &listen_addrs, sockets).await?;
+    let private_addresses = discovery.as_ref().is_some_and(|discovery| discovery.config.private_addresses);
+    let identity = Identity {
+        peer_id: key.peer_id(),
+        enr,
+        listen_addrs,
+        discovery_addrs: discovery_addrs.into_iter().map(addresses::udp_multiaddr).collect(),
+        metadata: metadata.clone(),
+    };
     let identity = Arc::new(Mutex::new(identity));
 
     let (out, events) = events::queues();
@@ -85,6 +98,9 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
         dialer: Dialer::new(boot_nodes, Instant::now()),
         meters,
         budget,
+        discovery,
+        reach: Reach::new(private_addresses, Instant::now()),
+        upnp: addresses::upnp(&config, &named),
         pace: Arc::new(Pace::new(config.serve_bytes_per_second.saturating_mul(SERVE_ALL_FACTOR))),
         refusing: 0,
         stopping: None,
@@ -137,19 +153,6 @@ fn system_reason(error: &libp2p::TransportError<std::io::Error>) -> String {
         libp2p::TransportError::Other(e) => e.to_string(),
         other => other.to_string(),
     }
-}
-
-/// The sockets for our record: what we listen on, with the external address where we listen on all.
-fn reachable(config: &P2pConfig, listen_addrs: &[Multiaddr]) -> Reachable {
-    let external = |ip: IpAddr| config.external_ip.filter(|external| external.is_ipv4() == ip.is_ipv4());
-    let seen_from_outside = |socket: SocketAddr| {
-        let own = (!socket.ip().is_unspecified()).then_some(socket.ip());
-        Some(SocketAddr::new(external(socket.ip()).or(own)?, socket.port()))
-    };
-    let sockets = |of: fn(&Multiaddr) -> Option<SocketAddr>| {
-        listen_addrs.iter().filter_map(of).filter_map(seen_from_outside).collect()
-    };
-    Reachable { tcp: sockets(tcp::to_socket_addr), quic: sockets(quic::to_socket_addr) }
 }
 
 impl Service {
@@ -214,8 +217,20 @@ impl Service {
     pub(in crate::p2p) fn renew_record(&mut self) {
         let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
         identity.metadata = self.metadata.clone();
-        match self.key.record(&reachable(&self.config, &identity.listen_addrs), &self.forks, &self.metadata) {
-            Ok(enr) => identity.enr = enr,
+        let (udp, voted) = match &self.discovery {
+            Some(discovery) => (discovery.sockets.as_slice(), discovery.voted),
+            None => (&[][..], Voted::default()),
+        };
+        let named = addresses::for_record(&self.config, &identity.listen_addrs, udp, voted);
+        match self.key.record(&named, &self.forks, &self.metadata, Some(&identity.enr)) {
+            Ok(enr) if enr == identity.enr => {}
+            Ok(enr) => {
+                keep_record(&addresses::record_file(&self.config), &enr);
+                if let Some(discovery) = &self.discovery {
+                    discovery.tell(&enr);
+                }
+                identity.enr = enr;
+            }
             Err(e) => tracing::error!("{e}"),
         }
     }

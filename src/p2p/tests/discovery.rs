@@ -1,0 +1,97 @@
+//! Nodes that know one other node find each other.
+
+use super::*;
+use crate::p2p::discovery::read_kept;
+
+const NODES: usize = 10;
+
+fn finding(config: &mut P2pConfig, dir: &TempDir, boot: Option<&Node>) {
+    config.discovery = Some(DiscoveryConfig {
+        port: None,
+        boot_nodes: boot.iter().map(|node| node.handle.local_enr().to_base64()).collect(),
+        private_addresses: false,
+        peers_file: dir.path().join("peers"),
+        chain: Default::default(),
+    });
+}
+
+/// A node on loopback that discovery begins at `boot` with.
+async fn finder(boot: Option<&Node>, change: impl FnOnce(&mut P2pConfig)) -> Node {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(&dir);
+    finding(&mut config, &dir, boot);
+    change(&mut config);
+    let (handle, events) = start(config).await.unwrap();
+    Node { handle, events, _dir: dir }
+}
+
+/// With discovery a fork matters: nodes of another are not even dialled.
+fn on_another_fork(config: &mut P2pConfig) {
+    config.forks = Forks::only(ForkDigest::from([9, 9, 9, 9]), Version::default());
+}
+
+async fn peers_of(node: &Node) -> usize {
+    node.handle.peers().await.iter().filter(|peer| peer.state == PeerState::Connected).count()
+}
+
+#[test]
+fn ten_nodes_that_know_one_find_each_other() {
+    smol::block_on(async {
+        let first = finder(None, |_| ()).await;
+        let stranger = finder(Some(&first), on_another_fork).await;
+        let mut nodes = vec![];
+        for _ in 1..NODES {
+            nodes.push(finder(Some(&first), |_| ()).await);
+        }
+        nodes.push(first);
+        for node in &nodes {
+            eventually(async || peers_of(node).await == NODES - 1).await;
+        }
+        assert_eq!(peers_of(&stranger).await, 0);
+        // They are written at the end, to come back to. (Of those who came to us there is no record yet; the second one
+        // went to the first.)
+        let last = nodes.remove(0);
+        last.handle.shutdown().await;
+        let kept = read_kept(&last._dir.path().join("peers"));
+        assert!(!kept.is_empty() && kept.iter().all(|record| record.get_raw_rlp("eth2").is_some()));
+    });
+}
+
+#[test]
+fn kept_peers_are_dialled_without_boot_nodes() {
+    smol::block_on(async {
+        let other = finder(None, |_| ()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let records = [other.handle.local_enr()];
+        crate::p2p::discovery::write_kept(&dir.path().join("peers"), &records).unwrap();
+        let mut config = config(&dir);
+        finding(&mut config, &dir, None);
+        let (node, _events) = start(config).await.unwrap();
+        eventually(async || node.peers().await.len() == 1).await;
+        let record = node.local_enr();
+        assert_eq!(
+            record.udp4(),
+            node.identity().discovery_addrs[0].iter().find_map(|part| match part {
+                libp2p::multiaddr::Protocol::Udp(port) => Some(port),
+                _ => None,
+            })
+        );
+        node.shutdown().await;
+    });
+}
+
+#[test]
+fn a_change_of_forks_makes_a_newer_record_that_others_see() {
+    smol::block_on(async {
+        let node = finder(None, |_| ()).await;
+        let before = node.handle.local_enr();
+        node.handle.set_forks(Forks::only(ForkDigest::from([5, 6, 7, 8]), Version::default()));
+        eventually(async || node.handle.local_enr().seq() > before.seq()).await;
+        // A node of that fork finds it by its new record only.
+        let other = finder(Some(&node), |config| {
+            config.forks = Forks::only(ForkDigest::from([5, 6, 7, 8]), Version::default());
+        });
+        let other = other.await;
+        eventually(async || peers_of(&other).await == 1).await;
+    });
+}
