@@ -51,7 +51,9 @@ pub(crate) struct Columns {
     /// Peers that did not give what they keep.
     lacking: Lacking,
     /// Bytes of columns that are being verified or written.
-    pub(super) in_hand: AtomicUsize,
+    in_hand: AtomicUsize,
+    /// Bytes of columns that wait for their block's parent.
+    early: AtomicUsize,
 }
 
 impl Default for Columns {
@@ -61,6 +63,7 @@ impl Default for Columns {
             wanted: Default::default(),
             lacking: Default::default(),
             in_hand: Default::default(),
+            early: Default::default(),
         }
     }
 }
@@ -68,7 +71,10 @@ impl Default for Columns {
 impl Columns {
     /// Bytes on the heap.
     pub fn bytes(&self) -> usize {
-        self.held.bytes(|_| 0) + self.wanted.bytes() + self.in_hand.load(Ordering::Relaxed)
+        self.held.bytes(|_| 0)
+            + self.wanted.bytes()
+            + self.in_hand.load(Ordering::Relaxed)
+            + self.early.load(Ordering::Relaxed)
     }
 
     /// Whether a block waits for columns.

@@ -31,7 +31,8 @@ pub use beacon_block::validate_beacon_block_gossip;
 pub use blob_sidecar::validate_blob_sidecar_gossip;
 pub use bls_to_execution_change::validate_bls_to_execution_change_gossip;
 pub use data_column_sidecar::{
-    CheckedColumn, check_data_column_sidecar_gossip, finish_data_column_sidecars, validate_data_column_sidecar_gossip,
+    CheckedColumn, check_data_column_sidecar_gossip, finish_data_column_sidecars, is_early,
+    validate_data_column_sidecar_gossip,
 };
 pub use partial_data_column_sidecar::validate_partial_data_column_sidecar_gossip;
 pub use proposer_slashing::validate_proposer_slashing_gossip;

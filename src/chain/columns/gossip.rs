@@ -1,6 +1,7 @@
 //! The task of columns from gossip: those that come close together are verified at once.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -11,13 +12,13 @@ use super::{ColumnSource, fetch::bytes_of};
 use crate::{
     chain::{
         Shared, TaskError,
-        gossip::{CheckedColumn, Refusal, check_data_column_sidecar_gossip, finish_data_column_sidecars},
-        limits::{COLUMN_BATCH_WAIT_MS, COLUMNS_PER_BATCH},
+        gossip::{CheckedColumn, Refusal, check_data_column_sidecar_gossip, finish_data_column_sidecars, is_early},
+        limits::{COLUMN_BATCH_WAIT_MS, COLUMNS_PER_BATCH, EARLY_COLUMNS, EARLY_INTERVAL_MS},
         network::{GossipColumn, NetworkCommand, Verdict},
     },
     crypto::kzg,
-    metrics::{self, COLUMN_BATCH_SECONDS, GOSSIP_VERDICTS, QUEUE_LENGTH},
-    types::Topic,
+    metrics::{self, COLUMN_BATCH_SECONDS, GOSSIP_VERDICTS, QUEUE_DROPPED, QUEUE_LENGTH},
+    types::{Hash256, Topic},
 };
 
 /// Judges columns, so that they are passed on, and takes in those that are good.
@@ -26,12 +27,73 @@ pub(in crate::chain) async fn run(shared: Arc<Shared>, gossip: Receiver<GossipCo
         // Takes seconds on a small board: not when the first column waits.
         smol::unblock(kzg::prepare).detach();
     }
-    while let Ok(first) = gossip.recv().await {
-        let batch = collect(first, &gossip).await;
-        metrics::set(&QUEUE_LENGTH, &[("queue", "gossip_columns")], gossip.len() as f64);
-        judge(&shared, batch).await;
+    let mut early = Early::default();
+    loop {
+        let first = smol::future::or(async { gossip.recv().await.map(Some) }, async {
+            early.parent_comes(&shared).await;
+            Ok(None)
+        });
+        match first.await {
+            Ok(Some(first)) => {
+                let batch = collect(first, &gossip).await;
+                metrics::set(&QUEUE_LENGTH, &[("queue", "gossip_columns")], gossip.len() as f64);
+                judge(&shared, batch, &mut early, true).await;
+            }
+            Ok(None) => {
+                let batch = early.take_known(&shared);
+                judge(&shared, batch, &mut early, false).await;
+            }
+            Err(_) => return Err(TaskError::Abandoned("columns")),
+        }
     }
-    Err(TaskError::Abandoned("columns"))
+}
+
+/// Columns whose block's parent is not known yet. Their verdict is out; when the parent has come they are judged for us.
+#[derive(Default)]
+struct Early(VecDeque<GossipColumn>);
+
+impl Early {
+    fn add(&mut self, shared: &Shared, column: GossipColumn) {
+        self.0.push_back(column);
+        if self.0.len() > EARLY_COLUMNS {
+            self.0.pop_front();
+            metrics::inc(&QUEUE_DROPPED, &[("queue", "early_columns")]);
+        }
+        self.count(shared);
+    }
+
+    fn count(&self, shared: &Shared) {
+        let bytes = self.0.iter().map(|column| bytes_of(&column.sidecar)).sum();
+        shared.columns.early.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Returns when a parent may have come; never without columns that wait for one.
+    async fn parent_comes(&self, shared: &Shared) {
+        if self.0.is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            shared.clock.sleep(EARLY_INTERVAL_MS).await;
+            let snapshot = shared.snapshot.load();
+            if self.0.iter().any(|column| snapshot.contains(&parent_of(column))) {
+                return;
+            }
+        }
+    }
+
+    /// Takes out those whose parent is known now.
+    fn take_known(&mut self, shared: &Shared) -> Vec<GossipColumn> {
+        let snapshot = shared.snapshot.load();
+        let is_known = |column: &GossipColumn| snapshot.contains(&parent_of(column));
+        let (known, early): (Vec<_>, Vec<_>) = self.0.drain(..).partition(is_known);
+        self.0 = early.into();
+        self.count(shared);
+        known
+    }
+}
+
+fn parent_of(column: &GossipColumn) -> Hash256 {
+    column.sidecar.signed_block_header.message.parent_root
 }
 
 /// A column, and those that come in the next moments.
@@ -50,7 +112,8 @@ async fn collect(first: GossipColumn, gossip: &Receiver<GossipColumn>) -> Vec<Go
     batch
 }
 
-async fn judge(shared: &Arc<Shared>, batch: Vec<GossipColumn>) {
+/// Judges a batch, takes in what is good, keeps what is early, and tells the verdicts, if those are not out.
+async fn judge(shared: &Arc<Shared>, batch: Vec<GossipColumn>, early: &mut Early, tells: bool) {
     let bytes = batch.iter().map(|column| bytes_of(&column.sidecar)).sum();
     shared.columns.in_hand.fetch_add(bytes, Ordering::Relaxed);
     let (there, sidecars) = (shared.clone(), batch.iter().map(|c| (c.sidecar.clone(), c.subnet)).collect::<Vec<_>>());
@@ -67,15 +130,23 @@ async fn judge(shared: &Arc<Shared>, batch: Vec<GossipColumn>) {
     .await;
     metrics::observe(&COLUMN_BATCH_SECONDS, &[], began.elapsed().as_secs_f64());
     let mut good = Vec::new();
-    for (GossipColumn { id, subnet, sidecar, .. }, result) in batch.into_iter().zip(results) {
+    for (column, result) in batch.into_iter().zip(results) {
+        let (id, subnet) = (column.id.clone(), column.subnet);
         let topic = Topic::DataColumnSidecar(subnet);
         let verdict = result.map_or_else(|refusal| refusal.verdict, |_| Verdict::Accept);
         match result {
-            Ok(root) => good.push((root, sidecar)),
-            Err(Refusal { reason, .. }) => tracing::trace!(subnet, ?verdict, reason, "a column was not accepted"),
+            Ok(root) => good.push((root, column.sidecar)),
+            Err(refusal) => {
+                tracing::trace!(subnet, ?verdict, reason = refusal.reason, "a column was not accepted");
+                if is_early(&refusal) {
+                    early.add(shared, column);
+                }
+            }
         }
-        metrics::inc(&GOSSIP_VERDICTS, &[("topic", topic.label()), ("verdict", verdict.label())]);
-        shared.tell_network(NetworkCommand::Verdict { topic, id, verdict });
+        if tells {
+            metrics::inc(&GOSSIP_VERDICTS, &[("topic", topic.label()), ("verdict", verdict.label())]);
+            shared.tell_network(NetworkCommand::Verdict { topic, id, verdict });
+        }
     }
     shared.take_columns(good, ColumnSource::Gossip).await;
     shared.columns.in_hand.fetch_sub(bytes, Ordering::Relaxed);

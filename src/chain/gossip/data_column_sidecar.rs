@@ -24,6 +24,11 @@ const WORDS: Words = Words {
     proposer: "sidecar proposer_index does not match expected proposer",
 };
 
+/// Whether a column was refused only because its block's parent is not known yet.
+pub fn is_early(refusal: &Refusal) -> bool {
+    refusal.reason == WORDS.parent_unknown
+}
+
 /// A column that passed all checks but that of its proofs.
 pub struct CheckedColumn<'a> {
     /// Root of its block.

@@ -179,6 +179,24 @@ fn columns_may_come_before_their_block() {
 }
 
 #[test]
+fn a_column_may_come_before_its_blocks_parent() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = rig(dir.path(), running_clock_at(ANCHOR + 2));
+    let made = Made::get();
+    let sampled = rig.handle.sampled_columns();
+    for index in &sampled {
+        assert_eq!(rig.gossip_column(made.column(1, *index), *index), Verdict::Ignore);
+    }
+    for index in &sampled {
+        assert_eq!(rig.gossip_column(made.column(0, *index), *index), Verdict::Accept);
+    }
+    rig.gossip("a", made.block(0));
+    rig.gossip("a", made.block(1));
+    // Nobody could be asked for columns.
+    rig.wait_for_head(made.block(1).root());
+}
+
+#[test]
 fn children_wait_until_their_parent_has_its_columns() {
     let dir = tempfile::tempdir().unwrap();
     let rig = rig(dir.path(), running_clock_at(ANCHOR + BLOCKS));
