@@ -25,6 +25,9 @@ use crate::types::{ColumnIndex, DataColumnsByRootIdentifier, ForkDigest, Hash256
 const PRODUCER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer gives an answer up when nothing comes for 10 s; it is better told before.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(7);
+/// Of so many bytes each must be taken within the time for one step: who reads nothing is found out by the first ones that
+/// do not fit into the connection's window, however long the answer is.
+const PIECE: usize = 64 << 10;
 /// The slowest reader that we serve, in bytes per second.
 const MIN_BYTES_PER_SECOND: u64 = 32 * 1024;
 
@@ -229,7 +232,6 @@ async fn write_chunk<S: AsyncWrite + Unpin>(
     let mut head = vec![0];
     head.extend(fork.iter().flat_map(|digest| digest.0));
     let body = codec::encode_payload(ssz);
-    let limit = limit + Duration::from_secs(body.len() as u64 / MIN_BYTES_PER_SECOND);
     write(stream, &head, &body, limit).await
 }
 
@@ -249,10 +251,12 @@ async fn write<S: AsyncWrite + Unpin>(
     body: &[u8],
     limit: Duration,
 ) -> Result<(), CodecError> {
-    codec::within(limit, async {
-        stream.write_all(head).await?;
-        stream.write_all(body).await?;
-        Ok(stream.flush().await?)
+    let whole = limit + Duration::from_secs(body.len() as u64 / MIN_BYTES_PER_SECOND);
+    codec::within(whole, async {
+        for piece in std::iter::once(head).chain(body.chunks(PIECE)) {
+            codec::within(limit, async { Ok(stream.write_all(piece).await?) }).await?;
+        }
+        codec::within(limit, async { Ok(stream.flush().await?) }).await
     })
     .await
 }

@@ -7,6 +7,7 @@ mod hostile;
 mod places;
 mod quic;
 mod requests;
+mod slow;
 mod stranger;
 
 use std::{sync::Arc, time::Duration};

@@ -23,6 +23,8 @@ use crate::{
 
 /// Requests being served to all peers at once: each holds a block and a stream.
 const MAX_SERVING: usize = 64;
+/// The same for one peer, over all kinds: a quarter of the places is more than an honest peer needs at a time.
+const MAX_SERVING_PER_PEER: usize = MAX_SERVING / 4;
 /// Refusals being written at once; a peer that asks still more is not answered.
 const MAX_REFUSING: usize = 16;
 /// What writing a refusal may take.
@@ -34,6 +36,7 @@ impl Service {
         let method = protocol.method();
         let busy = self.serving() >= MAX_SERVING;
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        let busy = busy || peer.serving.iter().copied().map(usize::from).sum::<usize>() >= MAX_SERVING_PER_PEER;
         let serving = &mut peer.serving[method as usize];
         if *serving >= MAX_CONCURRENT_REQUESTS {
             self.refuse(id, stream, protocol, "more than two requests of a kind at once");
@@ -162,6 +165,7 @@ impl Service {
         result: Result<Option<ErrorCode>, CodecError>,
     ) {
         let method = protocol.method();
+        let stalled = matches!(result, Err(CodecError::Stalled(_)));
         count(
             method,
             match result {
@@ -177,6 +181,9 @@ impl Service {
         *serving = serving.saturating_sub(1);
         if method == Method::Goodbye && peer.state == PeerState::Disconnecting {
             self.disconnect(id);
+        } else if stalled {
+            // Who asks and does not read holds a place that others want.
+            self.punish(id, Reason::Timeout);
         }
     }
 }
