@@ -138,6 +138,8 @@ fn node_config(config: &Arc<Config>, genesis: &Genesis, dir: &Path) -> NodeConfi
         upnp: false,
         http: SocketAddr::from(LOOPBACK),
         target_peers: 8,
+        budget: Default::default(),
+        backfill: false,
         engine: Engine::StandIn,
         memory: None,
         log_slots: false,
