@@ -53,6 +53,7 @@ async fn start(config: &Arc<Config>, genesis: &Genesis, datadir: &Path, boot_nod
         discovery: None,
         upnp: false,
         http: SocketAddr::from(LOOPBACK),
+        budget: Default::default(),
         target_peers: 8,
         engine: Engine::StandIn,
         memory: None,

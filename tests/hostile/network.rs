@@ -137,6 +137,7 @@ fn node_config(config: &Arc<Config>, genesis: &Genesis, dir: &Path) -> NodeConfi
         discovery: None,
         upnp: false,
         http: SocketAddr::from(LOOPBACK),
+        budget: Default::default(),
         target_peers: 8,
         budget: Default::default(),
         backfill: false,
