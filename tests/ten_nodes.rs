@@ -173,10 +173,12 @@ fn ten_processes_find_each_other_finalize_lose_a_third_and_finalize_again() {
     }
     let lost_at = network.slot();
     println!("{LOST} nodes lost at slot {lost_at}");
-    // What was justified by then may still become final.
-    network.until("an epoch without them", move |network| network.all(|said| said.slot > lost_at + SLOTS_PER_EPOCH));
+    // Votes for the epoch in which they were lost count until the end of the next, and may still make something final.
+    let settled = (lost_at / SLOTS_PER_EPOCH + 2) * SLOTS_PER_EPOCH;
+    network.until("what was voted for is settled", move |network| network.all(|said| said.slot > settled));
     let stalled = network.finalized();
-    network.until("half of another", move |network| network.all(|said| said.slot > lost_at + 3 * SLOTS_PER_EPOCH / 2));
+    let next_epoch = settled + SLOTS_PER_EPOCH;
+    network.until("one more epoch without them", move |network| network.all(|said| said.slot > next_epoch));
     assert_eq!(network.finalized(), stalled, "six of ten cannot finalize");
 
     for number in NODES - LOST + 1..=NODES {
