@@ -249,8 +249,7 @@ impl Shared {
             finalized_epoch: finalized.epoch,
             head_root: snapshot.head_root,
             head_slot: snapshot.head_slot,
-            // Of what we keep since later, we serve nothing older.
-            earliest_available_slot: serve::earliest_available_slot(self, snapshot).max(self.custody.since()),
+            earliest_available_slot: serve::earliest_available_slot(self, snapshot),
         }
     }
 }

@@ -85,8 +85,8 @@ fn each<T>(items: Vec<T>, mut submit: impl FnMut(T) -> Result<(), SubmitError>) 
 /// A validator that will attest in a committee.
 #[derive(Deserialize)]
 struct CommitteeWish {
-    #[serde(with = "serde_utils::quoted_u64", rename = "validator_index")]
-    _validator_index: u64,
+    #[serde(with = "serde_utils::quoted_u64")]
+    validator_index: u64,
     #[serde(with = "serde_utils::quoted_u64")]
     committee_index: u64,
     #[serde(with = "serde_utils::quoted_u64")]
@@ -102,6 +102,7 @@ pub(super) fn subscribe_committees(api: &Api, request: &Request) -> Answer {
         let (index, all) = (wrong.committee_index, wrong.committees_at_slot);
         return Err(ApiError::bad_request(format!("there is no committee {index} among {all}")));
     }
+    let validators: Vec<_> = wishes.iter().map(|wish| wish.validator_index).collect();
     let all = wishes.into_iter().map(|wish| CommitteeSubscription {
         slot: wish.slot,
         committee_index: wish.committee_index,
@@ -109,6 +110,8 @@ pub(super) fn subscribe_committees(api: &Api, request: &Request) -> Answer {
         is_aggregator: wish.is_aggregator,
     });
     block_on(api.chain().subscribe_committees(all.collect()));
+    // More columns are kept for them.
+    block_on(api.chain().attach_validators(&validators));
     Ok(status(StatusCode::OK))
 }
 

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Where the database has the number of groups, and the slot since which all of them are kept.
+/// Where the database has the number of groups.
 const META_CUSTODY: &str = "chain/custody";
 
 /// Groups that a node with these validators keeps at least. Validators that the state does not know count nothing.
@@ -47,8 +47,6 @@ pub fn get_validators_custody_requirement(
 pub(crate) struct Custody {
     node_id: Option<[u8; 32]>,
     groups: AtomicU64,
-    /// The slot since which all groups are kept; more of them than before begin with their own slot.
-    since: AtomicU64,
     sampled: ArcSwap<ColumnSet>,
     attached: Mutex<BTreeSet<ValidatorIndex>>,
 }
@@ -56,15 +54,10 @@ pub(crate) struct Custody {
 impl Custody {
     /// As the database remembers it, or the least. Without a node id, nothing is kept or looked for.
     pub fn open(db: &Database, config: &Config, node_id: Option<[u8; 32]>) -> Result<Custody, DbError> {
-        let (groups, since) = db.meta(META_CUSTODY)?.and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        let groups = groups.max(config.custody_requirement).min(config.number_of_custody_groups);
-        let custody = Custody {
-            node_id,
-            groups: groups.into(),
-            since: since.into(),
-            sampled: ArcSwap::default(),
-            attached: Mutex::default(),
-        };
+        let stored = db.meta(META_CUSTODY)?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+        let groups = stored.max(config.custody_requirement).min(config.number_of_custody_groups);
+        let custody =
+            Custody { node_id, groups: groups.into(), sampled: ArcSwap::default(), attached: Mutex::default() };
         custody.sampled.store(Arc::new(custody.sampled_with(config, groups)));
         Ok(custody)
     }
@@ -72,11 +65,6 @@ impl Custody {
     /// Groups that others are told of.
     pub fn groups(&self) -> u64 {
         self.groups.load(Ordering::Relaxed)
-    }
-
-    /// The first slot whose columns are kept for all groups; zero if there were never fewer.
-    pub fn since(&self) -> Slot {
-        self.since.load(Ordering::Relaxed)
     }
 
     /// The columns of each block that are kept, and without which it is not imported.
@@ -109,33 +97,6 @@ impl Custody {
         let attached = self.attached.lock().unwrap_or_else(PoisonError::into_inner);
         (!attached.is_empty()).then(|| get_validators_custody_requirement(config, state, attached.iter().copied()))
     }
-
-    /// Keeps so many groups from now on, if those are more than before. Whether they are.
-    fn raise(&self, db: &Database, config: &Config, groups: u64, now: Slot) -> Result<bool, DbError> {
-        let groups = groups.min(config.number_of_custody_groups);
-        if groups <= self.groups() {
-            return Ok(false);
-        }
-        let (before, after) = (self.sampled(), self.sampled_with(config, groups));
-        let since = if after == before { self.since() } else { now };
-        db.put_meta(META_CUSTODY, &encode(groups, since))?;
-        self.since.store(since, Ordering::Relaxed);
-        self.sampled.store(Arc::new(after));
-        self.groups.store(groups, Ordering::Relaxed);
-        Ok(true)
-    }
-}
-
-fn encode(groups: u64, since: Slot) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&groups.to_be_bytes());
-    bytes[8..].copy_from_slice(&since.to_be_bytes());
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> Option<(u64, Slot)> {
-    let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes);
-    (bytes.len() == 16).then(|| Some((number(&bytes[..8])?, number(&bytes[8..])?)))?
 }
 
 impl Shared {
@@ -162,13 +123,30 @@ impl Shared {
         }
     }
 
+    /// Keeps so many groups from now on, if those are more than before. Whether they are. The groups before were among them.
+    fn raise_custody(&self, groups: u64) -> Result<bool, DbError> {
+        let custody = &self.custody;
+        let groups = groups.min(self.config.number_of_custody_groups);
+        if groups <= custody.groups() {
+            return Ok(false);
+        }
+        let sampled = custody.sampled_with(&self.config, groups);
+        if sampled != custody.sampled() {
+            // First: after a power cut in between, columns that are here are looked for, and no others are promised.
+            self.begin_columns_at(self.clock.slot() + 1);
+        }
+        self.db.put_meta(META_CUSTODY, &groups.to_be_bytes())?;
+        custody.sampled.store(Arc::new(sampled));
+        custody.groups.store(groups, Ordering::Relaxed);
+        Ok(true)
+    }
+
     /// Keeps what the attached validators ask for by the finalized state. Blocks.
     pub(super) fn reconsider_custody(&self) {
         let finalized = self.snapshot.load().states.base().1.clone();
         let Some(groups) = self.custody.required(&self.config, &finalized) else { return };
-        match self.custody.raise(&self.db, &self.config, groups, self.clock.slot()) {
+        match self.raise_custody(groups) {
             Ok(true) => {
-                self.begin_columns_at(self.custody.since());
                 tracing::info!(groups, columns = self.custody.sampled().len(), "more columns are kept from now on");
                 self.announce_custody();
             }
