@@ -55,6 +55,7 @@ async fn start(config: &Arc<Config>, genesis: &Genesis, datadir: &Path, boot_nod
         http: SocketAddr::from(LOOPBACK),
         budget: Default::default(),
         target_peers: 8,
+        backfill: false,
         engine: Engine::StandIn,
         memory: None,
         log_slots: false,
