@@ -116,14 +116,14 @@ pub async fn chain_to_network(commands: Receiver<NetworkCommand>, network: P2pHa
 
 fn tell(network: &P2pHandle, command: NetworkCommand) {
     match command {
-        NetworkCommand::Verdict { topic, id, verdict } => {
+        NetworkCommand::Verdict { id, verdict, .. } => {
             let Some(peer) = peer_id(&id.peer) else { return };
             let verdict = match verdict {
                 words::Verdict::Accept => p2p::Verdict::Accept,
                 words::Verdict::Ignore => p2p::Verdict::Ignore,
                 words::Verdict::Reject => p2p::Verdict::Reject,
             };
-            network.verdict(topic, MessageId::new(&id.message), peer, verdict);
+            network.verdict(MessageId::new(&id.message), peer, verdict);
         }
         NetworkCommand::Publish(publication) => {
             let network = network.clone();

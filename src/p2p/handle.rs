@@ -37,7 +37,7 @@ const COLUMNS_AHEAD: usize = 8;
 /// What the network task can be told.
 pub(super) enum Command {
     Publish { topic: Topic, ssz: Vec<u8>, reply: Sender<Result<(), PublishError>> },
-    Verdict { topic: Topic, id: MessageId, peer: PeerId, verdict: Verdict },
+    Verdict { id: MessageId, peer: PeerId, verdict: Verdict },
     Blocks { peer: PeerId, wanted: RequestKind, reply: BlockSender },
     Columns { peer: PeerId, wanted: RequestKind, reply: ColumnSender },
     Report { peer: PeerId, reason: Reason },
@@ -87,8 +87,8 @@ impl P2pHandle {
     }
 
     /// Says what validation found of a gossip message.
-    pub fn verdict(&self, topic: Topic, id: MessageId, peer: PeerId, verdict: Verdict) {
-        self.tell(Command::Verdict { topic, id, peer, verdict });
+    pub fn verdict(&self, id: MessageId, peer: PeerId, verdict: Verdict) {
+        self.tell(Command::Verdict { id, peer, verdict });
     }
 
     /// Asks for the blocks of `count` slots, at most [`MAX_REQUEST_BLOCKS`], from `start_slot` on. The answer is checked

@@ -238,7 +238,7 @@ impl Service {
             Command::Publish { topic, ssz, reply } => {
                 let _ = reply.try_send(self.publish(topic, ssz));
             }
-            Command::Verdict { topic, id, peer, verdict } => self.judge(topic, &id, peer, verdict),
+            Command::Verdict { id, peer, verdict } => self.judge(&id, peer, verdict),
             Command::Blocks { peer, wanted, reply } => self.ask_chain(peer, Call::Blocks { wanted, reply }),
             Command::Columns { peer, wanted, reply } => self.ask_chain(peer, Call::Columns { wanted, reply }),
             Command::Report { peer, reason } => self.punish(peer, reason),

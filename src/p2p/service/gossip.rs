@@ -68,7 +68,7 @@ impl Service {
 
     fn on_block(&mut self, id: MessageId, peer: PeerId, fork: ForkName, ssz: &[u8]) {
         if !self.may_send_block(peer) {
-            self.report_to_gossipsub(Topic::BeaconBlock, &id, peer, MessageAcceptance::Ignore, "ignore");
+            self.settle_here(Topic::BeaconBlock, &id, peer, MessageAcceptance::Ignore, "ignore");
             return self.punish(peer, Reason::GossipFlood);
         }
         let Ok(block) = SignedBeaconBlock::from_ssz_bytes(fork, ssz) else {
@@ -92,7 +92,7 @@ impl Service {
     /// There is no room for a message: nobody's fault.
     fn drop_message(&mut self, queue: &'static str, topic: Topic, id: &MessageId, peer: PeerId) {
         metrics::inc(&QUEUE_DROPPED, &[("queue", queue)]);
-        self.report_to_gossipsub(topic, id, peer, MessageAcceptance::Ignore, "ignore");
+        self.settle_here(topic, id, peer, MessageAcceptance::Ignore, "ignore");
     }
 
     fn on_small(&mut self, id: MessageId, peer: PeerId, topic: Topic, ssz: &[u8]) {
@@ -127,18 +127,18 @@ impl Service {
 
     fn on_malformed(&mut self, topic: Topic, id: &MessageId, peer: PeerId) {
         metrics::inc(&GOSSIP_MALFORMED, &[("topic", topic.label())]);
-        self.report_to_gossipsub(topic, id, peer, MessageAcceptance::Reject, "reject");
+        self.settle_here(topic, id, peer, MessageAcceptance::Reject, "reject");
         self.punish(peer, Reason::GossipMalformed);
     }
 
     /// Acts on a verdict.
-    pub(super) fn judge(&mut self, topic: Topic, id: &MessageId, peer: PeerId, verdict: Verdict) {
-        let (acceptance, label) = match verdict {
-            Verdict::Accept => (MessageAcceptance::Accept, "accept"),
-            Verdict::Ignore => (MessageAcceptance::Ignore, "ignore"),
-            Verdict::Reject => (MessageAcceptance::Reject, "reject"),
+    pub(super) fn judge(&mut self, id: &MessageId, peer: PeerId, verdict: Verdict) {
+        let acceptance = match verdict {
+            Verdict::Accept => MessageAcceptance::Accept,
+            Verdict::Ignore => MessageAcceptance::Ignore,
+            Verdict::Reject => MessageAcceptance::Reject,
         };
-        self.report_to_gossipsub(topic, id, peer, acceptance, label);
+        self.report_to_gossipsub(id, peer, acceptance);
         if verdict == Verdict::Reject {
             return self.punish(peer, Reason::GossipRejected);
         }
@@ -152,7 +152,8 @@ impl Service {
         }
     }
 
-    fn report_to_gossipsub(
+    /// The verdict on a message that nobody else judges; who judges counts.
+    fn settle_here(
         &mut self,
         topic: Topic,
         id: &MessageId,
@@ -161,6 +162,10 @@ impl Service {
         label: &'static str,
     ) {
         metrics::inc(&GOSSIP_VERDICTS, &[("topic", topic.label()), ("verdict", label)]);
+        self.report_to_gossipsub(id, peer, acceptance);
+    }
+
+    fn report_to_gossipsub(&mut self, id: &MessageId, peer: PeerId, acceptance: MessageAcceptance) {
         // False when gossipsub has forgotten the message: too late, and no harm.
         self.swarm.behaviour_mut().gossip.sub.report_message_validation_result(id, &peer, acceptance);
     }

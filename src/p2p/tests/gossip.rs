@@ -46,7 +46,7 @@ fn only_what_is_accepted_goes_on() {
             publish(&first, Topic::BeaconBlock, block(slot, 10).as_ssz_bytes()).await;
             let got = next(&middle.events.gossip_blocks).await;
             assert_eq!(got.block.message.slot, slot);
-            middle.handle.verdict(Topic::BeaconBlock, got.id, got.peer, verdict);
+            middle.handle.verdict(got.id, got.peer, verdict);
         }
         assert_eq!(next(&last.events.gossip_blocks).await.block.message.slot, 3);
         assert!(last.events.gossip_blocks.is_empty());
