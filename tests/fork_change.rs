@@ -52,6 +52,8 @@ async fn start(config: &Arc<Config>, genesis: &Genesis, datadir: &Path, boot_nod
         external_ip: Some(LOOPBACK.0.into()),
         discovery: None,
         upnp: false,
+        budget: Default::default(),
+        backfill: false,
         http: SocketAddr::from(LOOPBACK),
         budget: Default::default(),
         target_peers: 8,

@@ -136,6 +136,8 @@ fn node_config(config: &Arc<Config>, genesis: &Genesis, dir: &Path) -> NodeConfi
         external_ip: Some(LOOPBACK.0.into()),
         discovery: None,
         upnp: false,
+        budget: Default::default(),
+        backfill: false,
         http: SocketAddr::from(LOOPBACK),
         budget: Default::default(),
         target_peers: 8,

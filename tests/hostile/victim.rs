@@ -47,7 +47,7 @@ impl Victim {
         ];
         let mut child = Command::new(env!("CARGO_BIN_EXE_hornero"))
             .arg("node")
-            .arg("--ignore-ws-check")
+            .args(["--ignore-ws-check", "--no-discovery", "--no-upnp"])
             .args(arguments.as_flattened())
             .stderr(Stdio::piped())
             .spawn()
