@@ -56,6 +56,7 @@ async fn start(config: &Arc<Config>, genesis: &Genesis, datadir: &Path, boot_nod
         backfill: false,
         http: SocketAddr::from(LOOPBACK),
         budget: Default::default(),
+        backfill: false,
         target_peers: 8,
         backfill: false,
         engine: Engine::StandIn,

@@ -139,7 +139,6 @@ fn node_config(config: &Arc<Config>, genesis: &Genesis, dir: &Path) -> NodeConfi
         budget: Default::default(),
         backfill: false,
         http: SocketAddr::from(LOOPBACK),
-        budget: Default::default(),
         target_peers: 8,
         backfill: false,
         engine: Engine::StandIn,
