@@ -140,7 +140,6 @@ fn node_config(config: &Arc<Config>, genesis: &Genesis, dir: &Path) -> NodeConfi
         backfill: false,
         http: SocketAddr::from(LOOPBACK),
         target_peers: 8,
-        backfill: false,
         engine: Engine::StandIn,
         memory: None,
         log_slots: false,
