@@ -7,7 +7,9 @@
 //! its bound, and the node stays at the head.
 //!
 //! `HORNERO_HOSTILE_SLOTS` says for how many slots each case lasts (3), `HORNERO_HOSTILE_SLOT_MS` how long a slot is (2000).
-#![cfg(target_os = "linux")]
+//!
+//! In the minimal preset, as the other runs of whole networks.
+#![cfg(all(target_os = "linux", feature = "minimal"))]
 
 mod hostile {
     pub mod cases;
