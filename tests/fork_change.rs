@@ -5,7 +5,6 @@
 #![cfg(feature = "minimal")]
 
 use std::{
-    net::SocketAddr,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -13,7 +12,6 @@ use std::{
 
 use hornero::{
     crypto::compute_fork_digest,
-    engine::Engine,
     node::{
         CheckpointChoice, Network, NodeConfig, RunningNode,
         genesis::{Genesis, devnet_config, interop_genesis},
@@ -29,36 +27,15 @@ const VALIDATORS: u64 = 32;
 const SLOT_MS: u64 = 750;
 const START_DELAY: u64 = 5;
 const PATIENCE: Duration = Duration::from_secs(180);
-const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 async fn start(config: &Arc<Config>, genesis: &Genesis, datadir: &Path, boot_nodes: Vec<String>) -> RunningNode {
     let Genesis { state, block } = genesis.clone();
+    let network = Network::local(config.clone(), state.genesis_validators_root);
+    let checkpoint = CheckpointChoice::Anchor(Box::new(state), Box::new(block));
     let node = NodeConfig {
-        network: Network {
-            config: config.clone(),
-            genesis_validators_root: Some(state.genesis_validators_root),
-            genesis_state: None,
-            checkpoint_providers: &[],
-            boot_nodes: Vec::new(),
-            is_public: false,
-        },
-        datadir: datadir.into(),
-        checkpoint: CheckpointChoice::Anchor(Box::new(state), Box::new(block)),
-        checkpoint_root: None,
-        ignore_weak_subjectivity: false,
         boot_nodes,
-        listen: vec![SocketAddr::from(LOOPBACK)],
         listen_quic: Vec::new(),
-        external_ip: Some(LOOPBACK.0.into()),
-        discovery: None,
-        upnp: false,
-        budget: Default::default(),
-        backfill: false,
-        http: SocketAddr::from(LOOPBACK),
-        target_peers: 8,
-        engine: Engine::StandIn,
-        memory: None,
-        log_slots: false,
+        ..NodeConfig::on_loopback(network, datadir.into(), checkpoint)
     };
     hornero::node::start(node).await.expect("it starts")
 }

@@ -100,6 +100,18 @@ const BUILT_IN: [BuiltIn; 4] = [
 ];
 
 impl Network {
+    /// A network on this machine, whose nodes are told of each other.
+    pub fn local(config: Arc<Config>, genesis_validators_root: Hash256) -> Network {
+        Network {
+            config,
+            genesis_validators_root: Some(genesis_validators_root),
+            genesis_state: None,
+            checkpoint_providers: &[],
+            boot_nodes: Vec::new(),
+            is_public: false,
+        }
+    }
+
     /// The network with this name, or the one that a folder describes: `config.yaml`, and `genesis.ssz` if it is there.
     pub fn load(name: &str) -> Result<Self, NetworkError> {
         if let Some(known) = BUILT_IN.iter().find(|known| known.name == name) {

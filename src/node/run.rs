@@ -49,6 +49,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 const SEEN_SLOTS: u32 = 2 * SLOTS_PER_EPOCH as u32;
 /// Slots between two exchanges of status with a peer: often enough to see that it went ahead, seldom enough to cost nothing.
 const STATUS_SLOTS: u32 = 10;
+/// Peers of a node on this machine's own network: all of them.
+const LOCAL_PEERS: usize = 32;
 /// File that names the network of a data directory, for networks whose root is known from their checkpoint only.
 const ROOT_FILE: &str = "genesis_validators_root";
 
@@ -108,6 +110,33 @@ pub struct Finding {
     pub port: Option<u16>,
     /// Records with which it begins, besides the network's.
     pub boot_nodes: Vec<String>,
+}
+
+impl NodeConfig {
+    /// A node of a network on this machine: free ports of the loopback interface, and no peers but those that it is told.
+    pub fn on_loopback(network: Network, datadir: PathBuf, checkpoint: CheckpointChoice) -> NodeConfig {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        NodeConfig {
+            network,
+            datadir,
+            checkpoint,
+            checkpoint_root: None,
+            ignore_weak_subjectivity: false,
+            boot_nodes: Vec::new(),
+            listen: vec![any_port],
+            listen_quic: vec![any_port],
+            external_ip: Some(any_port.ip()),
+            discovery: None,
+            upnp: false,
+            http: any_port,
+            budget: BudgetConfig::default(),
+            target_peers: LOCAL_PEERS,
+            engine: Engine::StandIn,
+            memory: None,
+            backfill: false,
+            log_slots: false,
+        }
+    }
 }
 
 /// Why a node did not start, or ended.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex},
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -12,7 +11,6 @@ use async_channel::Sender;
 use hornero::{
     chain::{ChainEvent, Snapshot},
     crypto::compute_fork_digest,
-    engine::Engine,
     node::{
         CheckpointChoice, NodeConfig, RunningNode,
         genesis::{Genesis, devnet_config, interop_genesis},
@@ -26,7 +24,6 @@ use ssz::Encode as _;
 const VALIDATORS: u64 = 64;
 /// From the start to genesis: two nodes start in it, on a busy machine.
 const START_DELAY: u64 = 6;
-const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 pub struct Network {
     pub config: Arc<Config>,
@@ -117,33 +114,9 @@ impl Network {
 
 fn node_config(config: &Arc<Config>, genesis: &Genesis, dir: &Path) -> NodeConfig {
     let Genesis { state, block } = genesis.clone();
-    NodeConfig {
-        network: hornero::node::Network {
-            config: config.clone(),
-            genesis_validators_root: Some(state.genesis_validators_root),
-            genesis_state: None,
-            checkpoint_providers: &[],
-            boot_nodes: Vec::new(),
-            is_public: false,
-        },
-        datadir: dir.join("maker"),
-        checkpoint: CheckpointChoice::Anchor(Box::new(state), Box::new(block)),
-        checkpoint_root: None,
-        ignore_weak_subjectivity: false,
-        boot_nodes: Vec::new(),
-        listen: vec![SocketAddr::from(LOOPBACK)],
-        listen_quic: Vec::new(),
-        external_ip: Some(LOOPBACK.0.into()),
-        discovery: None,
-        upnp: false,
-        budget: Default::default(),
-        backfill: false,
-        http: SocketAddr::from(LOOPBACK),
-        target_peers: 8,
-        engine: Engine::StandIn,
-        memory: None,
-        log_slots: false,
-    }
+    let network = hornero::node::Network::local(config.clone(), state.genesis_validators_root);
+    let checkpoint = CheckpointChoice::Anchor(Box::new(state), Box::new(block));
+    NodeConfig { listen_quic: Vec::new(), ..NodeConfig::on_loopback(network, dir.join("maker"), checkpoint) }
 }
 
 /// What differs from the preset's own configuration.

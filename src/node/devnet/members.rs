@@ -18,15 +18,12 @@ use super::super::{
 };
 use crate::{
     chain::checkpoint::Sources,
-    engine::Engine,
     types::{Checkpoint, Config, Hash256, Slot},
     validator::{self, InteropKeys, ValidatorConfig},
 };
 
 /// Time from the command to genesis: the nodes start and find each other in it.
 const START_DELAY: Duration = Duration::from_secs(4);
-/// Any free port on this machine.
-const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 /// Blocks of a node's chain that are compared with the others'.
 const BRANCH: usize = 64;
@@ -98,14 +95,7 @@ impl Devnet {
         let (genesis_config, count) = (config.clone(), arguments.validators as u64);
         let genesis = smol::unblock(move || interop_genesis(&genesis_config, count)).await;
         let genesis = genesis.map_err(|error| format!("the genesis can't be made: {error}"))?;
-        let network = Network {
-            config: config.clone(),
-            genesis_validators_root: Some(genesis.state.genesis_validators_root),
-            genesis_state: None,
-            checkpoint_providers: &[],
-            boot_nodes: Vec::new(),
-            is_public: false,
-        };
+        let network = Network::local(config.clone(), genesis.state.genesis_validators_root);
         let datadir = datadir.to_path_buf();
         let mut devnet = Devnet {
             network,
@@ -137,25 +127,13 @@ impl Devnet {
         let first = self.nodes.first().map(|node| node.network.local_enr().to_base64());
         let finding = Finding { port: None, boot_nodes: self.boot_nodes.iter().cloned().chain(first).collect() };
         let everyone = self.nodes.iter().flat_map(addresses);
+        let datadir = self.datadir.join(format!("node{number}"));
         let config = NodeConfig {
-            network: self.network.clone(),
-            datadir: self.datadir.join(format!("node{number}")),
-            checkpoint,
-            checkpoint_root: None,
-            ignore_weak_subjectivity: false,
             boot_nodes: if self.discovery { Vec::new() } else { everyone.collect() },
             discovery: self.discovery.then_some(finding),
-            upnp: false,
-            listen: vec![SocketAddr::from(LOOPBACK)],
-            listen_quic: vec![SocketAddr::from(LOOPBACK)],
-            external_ip: Some(LOOPBACK.0.into()),
-            http: SocketAddr::from(LOOPBACK),
-            budget: Default::default(),
             target_peers: 2 * super::MAX_NODES,
             backfill: true,
-            engine: Engine::StandIn,
-            memory: None,
-            log_slots: false,
+            ..NodeConfig::on_loopback(self.network.clone(), datadir, checkpoint)
         };
         let started = run::start(config).await;
         self.nodes.push(started.map_err(|error: NodeError| format!("node {number} did not start: {error}"))?);
