@@ -2,7 +2,10 @@
 //!
 //! Today there is only the stand-in of the devnet; the Engine API will be one more case of [`Engine`].
 
+mod payload;
 mod stand_in;
+
+pub use payload::{BlobsBundle, BuiltPayload};
 
 use crate::types::{Address, ExecutionPayload, ExecutionPayloadHeader, Hash256, Withdrawal};
 
@@ -39,15 +42,18 @@ pub enum EngineError {
     /// More than a payload has room for.
     #[error("{0} withdrawals are more than a payload can hold")]
     TooManyWithdrawals(usize),
+    /// More than a block can commit to.
+    #[error("{0} blobs are more than a block can commit to")]
+    TooManyBlobs(usize),
 }
 
 impl Engine {
-    /// A payload on top of `parent`.
+    /// A payload on top of `parent`, with its blobs and requests.
     pub fn build_payload(
         &self,
         parent: &ExecutionPayloadHeader,
         attributes: PayloadAttributes,
-    ) -> Result<ExecutionPayload, EngineError> {
+    ) -> Result<BuiltPayload, EngineError> {
         match self {
             Engine::None => Err(EngineError::NoEngine),
             Engine::StandIn => stand_in::build_payload(parent, attributes),

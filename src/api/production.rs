@@ -13,7 +13,7 @@ use super::{
     response::{Answer, ApiError, Response, SSZ, data, json, of_fork, whole},
 };
 use crate::{
-    chain::produce::ProduceError,
+    chain::produce::{ProduceError, ProducedBlock},
     types::{
         BLSSignature, BlockContents, ForkName, Hash256,
         preset::{MAX_COMMITTEES_PER_SLOT, SYNC_COMMITTEE_SUBNET_COUNT},
@@ -35,7 +35,7 @@ pub(super) fn block(api: &Api, request: &Request) -> Answer {
     let fork = produced.fork;
     let (payload_value, block_value) =
         (produced.execution_payload_value.to_string(), produced.consensus_block_value.to_string());
-    let contents = BlockContents { block: produced.block, kzg_proofs: Default::default(), blobs: Default::default() };
+    let contents = contents(produced)?;
     let mut answer = match media {
         Media::Ssz => whole(SSZ, contents.as_ssz_bytes()),
         Media::Json => json(&json!({
@@ -50,6 +50,16 @@ pub(super) fn block(api: &Api, request: &Request) -> Answer {
     set(&mut answer, "eth-execution-payload-value", &payload_value)?;
     set(&mut answer, "eth-consensus-block-value", &block_value)?;
     Ok(of_fork(answer, fork))
+}
+
+/// A block with its blobs, as they go over HTTP.
+fn contents(produced: ProducedBlock) -> Result<BlockContents, ApiError> {
+    let too_many = |error| ApiError::internal(format!("the execution client gave too many blobs: {error:?}"));
+    Ok(BlockContents {
+        block: produced.block,
+        kzg_proofs: produced.blobs.proofs.try_into().map_err(too_many)?,
+        blobs: produced.blobs.blobs.try_into().map_err(too_many)?,
+    })
 }
 
 fn set(answer: &mut Response, name: &'static str, value: &str) -> Result<(), ApiError> {

@@ -14,7 +14,7 @@ pub use error::{ProduceError, SubmitError};
 
 use super::{ChainHandle, pools::PoolsHandle};
 use crate::{
-    engine::Engine,
+    engine::{BlobsBundle, Engine},
     transition::{Context, get_shuffling, process_slots},
     types::{preset::*, *},
 };
@@ -29,6 +29,8 @@ pub struct ProducedBlock {
     pub block: BeaconBlock,
     /// Its fork.
     pub fork: ForkName,
+    /// The blobs that it commits to, with their proofs.
+    pub blobs: BlobsBundle,
     /// What its payload earns, in wei.
     pub execution_payload_value: U256,
     /// What the block earns its proposer otherwise.

@@ -8,7 +8,7 @@ use ethereum_hashing::hash_fixed;
 use ssz_types::VariableList;
 use tree_hash::TreeHash as _;
 
-use super::{EngineError, PayloadAttributes};
+use super::{BuiltPayload, EngineError, PayloadAttributes};
 use crate::types::{ExecutionPayload, ExecutionPayloadHeader, Hash256, U256};
 
 /// What is hashed before a payload's root.
@@ -23,7 +23,7 @@ const BASE_FEE: u64 = 7;
 pub(super) fn build_payload(
     parent: &ExecutionPayloadHeader,
     attributes: PayloadAttributes,
-) -> Result<ExecutionPayload, EngineError> {
+) -> Result<BuiltPayload, EngineError> {
     let count = attributes.withdrawals.len();
     let mut payload = ExecutionPayload {
         parent_hash: parent.block_hash,
@@ -45,7 +45,7 @@ pub(super) fn build_payload(
         excess_blob_gas: 0,
     };
     payload.block_hash = block_hash(&payload);
-    Ok(payload)
+    Ok(BuiltPayload { payload, ..Default::default() })
 }
 
 /// What is wrong with a payload, if it is not the stand-in's.
@@ -86,16 +86,16 @@ mod tests {
     fn a_payload_has_what_it_was_asked_for_and_is_judged_valid() {
         let parent =
             ExecutionPayloadHeader { block_hash: Hash256::repeat_byte(9), block_number: 41, ..Default::default() };
-        let payload = Engine::StandIn.build_payload(&parent, attributes(2)).unwrap();
+        let payload = Engine::StandIn.build_payload(&parent, attributes(2)).unwrap().payload;
         assert_eq!(payload.parent_hash, parent.block_hash);
         assert_eq!((payload.block_number, payload.timestamp, payload.withdrawals.len()), (42, 1_700_000_012, 2));
-        assert_eq!(payload, Engine::StandIn.build_payload(&parent, attributes(2)).unwrap());
+        assert_eq!(payload, Engine::StandIn.build_payload(&parent, attributes(2)).unwrap().payload);
         assert_eq!(Engine::StandIn.judge_payload(&payload), None);
     }
 
     #[test]
     fn a_payload_that_was_changed_is_refused() {
-        let mut payload = Engine::StandIn.build_payload(&Default::default(), attributes(0)).unwrap();
+        let mut payload = Engine::StandIn.build_payload(&Default::default(), attributes(0)).unwrap().payload;
         payload.timestamp += 1;
         assert!(Engine::StandIn.judge_payload(&payload).unwrap().contains("hash"));
         payload.transactions = VariableList::new(vec![Default::default()]).unwrap();

@@ -1,12 +1,13 @@
 //! Making a block: pure, on a state at the block's slot.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/validator.md#block-proposal>
 
+use ssz_types::VariableList;
 use tree_hash::TreeHash as _;
 
 use super::{ProduceError, ProducedBlock, operations::choose_operations};
 use crate::{
     chain::pools::{ForBlock, choose_attestations},
-    engine::{Engine, PayloadAttributes},
+    engine::{BuiltPayload, Engine, EngineError, PayloadAttributes},
     transition::{
         Context, SignatureCollector, compute_time_at_slot, get_balance, get_beacon_proposer_index,
         get_expected_withdrawals, get_randao_mix, process_block,
@@ -32,39 +33,48 @@ pub fn build_block(mut state: BeaconState, inputs: BlockInputs, ctx: &Context) -
     let proposer_index = get_beacon_proposer_index(&state)?;
     // Advancing the state filled in the state root of its latest header, so this is the parent block's root.
     let parent_root = state.latest_block_header.tree_hash_root();
-    let mut block = BeaconBlock {
-        slot: state.slot,
-        proposer_index,
-        parent_root,
-        state_root: Hash256::ZERO,
-        body: body(&state, proposer_index, inputs, ctx)?,
+    let BuiltPayload { payload, value, blobs, requests } = build_payload(&state, proposer_index, &inputs, ctx)?;
+    let body = BeaconBlockBody {
+        execution_payload: payload,
+        blob_kzg_commitments: VariableList::new(blobs.commitments.clone())
+            .map_err(|_| EngineError::TooManyBlobs(blobs.commitments.len()))?,
+        execution_requests: requests,
+        ..consensus_body(&state, inputs, ctx)
     };
+    let mut block = BeaconBlock { slot: state.slot, proposer_index, parent_root, state_root: Hash256::ZERO, body };
     let before = get_balance(&state, proposer_index)?;
     process_block(&mut state, &block, ctx, &mut SignatureCollector::new(false))?;
     block.state_root = state.hash_tree_root();
     Ok(ProducedBlock {
         block,
         fork: state.fork_name,
-        execution_payload_value: U256::ZERO,
+        blobs,
+        execution_payload_value: value,
         consensus_block_value: get_balance(&state, proposer_index)?.saturating_sub(before),
     })
 }
 
-fn body(
+/// What the execution layer puts into the block.
+fn build_payload(
     state: &BeaconState,
     proposer_index: ValidatorIndex,
-    inputs: BlockInputs,
+    inputs: &BlockInputs,
     ctx: &Context,
-) -> Result<BeaconBlockBody, ProduceError> {
-    let pooled = inputs.pooled.as_ref();
-    let fee_recipient = pooled.and_then(|pooled| pooled.fee_recipients.get(&proposer_index).copied());
+) -> Result<BuiltPayload, ProduceError> {
+    let recipients = inputs.pooled.as_ref().map(|pooled| &pooled.fee_recipients);
+    let fee_recipient = recipients.and_then(|recipients| recipients.get(&proposer_index).copied());
     let attributes = PayloadAttributes {
         timestamp: compute_time_at_slot(state, state.slot, ctx)?,
         prev_randao: get_randao_mix(state, state.current_epoch()),
         suggested_fee_recipient: fee_recipient.unwrap_or_default(),
         withdrawals: get_expected_withdrawals(state)?.withdrawals,
     };
-    let execution_payload = inputs.engine.build_payload(&state.latest_execution_payload_header, attributes)?;
+    Ok(inputs.engine.build_payload(&state.latest_execution_payload_header, attributes)?)
+}
+
+/// A body without what the execution layer puts into it.
+fn consensus_body(state: &BeaconState, inputs: BlockInputs, ctx: &Context) -> BeaconBlockBody {
+    let pooled = inputs.pooled.as_ref();
     let attestations = pooled.map(|pooled| choose_attestations(state, &pooled.attestations)).unwrap_or_default();
     let mut body = BeaconBlockBody {
         randao_reveal: inputs.randao_reveal,
@@ -73,13 +83,12 @@ fn body(
         graffiti: inputs.graffiti,
         attestations,
         sync_aggregate: pooled.map_or_else(empty_sync_aggregate, |pooled| pooled.sync_aggregate.clone()),
-        execution_payload,
         ..BeaconBlockBody::empty(state.fork_name)
     };
     if let Some(pooled) = pooled {
         choose_operations(state, &pooled.operations, &mut body, ctx);
     }
-    Ok(body)
+    body
 }
 
 /// Nobody signed the parent.
