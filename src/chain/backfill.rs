@@ -24,7 +24,7 @@ use crate::{
     metrics::{self, BACKFILL_SLOT, BACKFILL_TARGET_SLOT},
     types::{
         BeaconState, Hash256, SignedBeaconBlock, Slot, compute_epoch_at_slot, compute_start_slot_at_epoch,
-        preset::GENESIS_SLOT,
+        preset::{GENESIS_SLOT, SLOTS_PER_EPOCH},
     },
 };
 
@@ -54,7 +54,8 @@ enum BatchError {
 
 /// Works until all is there, and again when it is not.
 pub(super) async fn run(shared: Arc<Shared>) -> Result<(), TaskError> {
-    let mut task = Backfill { shared, failures: HashMap::new(), skipped_to: None, suspects: Vec::new() };
+    let mut task =
+        Backfill { shared, failures: HashMap::new(), skipped_to: None, suspects: Vec::new(), rests_until: 0 };
     loop {
         let mut has_more = false;
         // In turn: neither waits for the end of the other.
@@ -87,6 +88,8 @@ struct Backfill {
     skipped_to: Option<Slot>,
     /// Who said so.
     suspects: Vec<Peer>,
+    /// Blocks are not asked for before this slot.
+    rests_until: Slot,
 }
 
 impl Backfill {
@@ -99,14 +102,17 @@ impl Backfill {
         metrics::set(&BACKFILL_TARGET_SLOT, &[], first as f64);
         metrics::set(&BACKFILL_SLOT, &[], oldest.slot as f64);
         // The genesis block is nobody's to give.
-        if oldest.slot <= first || oldest.slot <= GENESIS_SLOT + 1 {
+        let is_done = oldest.slot <= first || oldest.slot <= GENESIS_SLOT + 1;
+        if is_done || self.shared.clock.slot() < self.rests_until {
             return Ok(Step::Rest);
         }
         let end = self.skipped_to.filter(|slot| *slot < oldest.slot).unwrap_or(oldest.slot);
         let start = end.saturating_sub(BACKFILL_BATCH_SLOTS).max(GENESIS_SLOT + 1);
         if start >= end || oldest.slot - end >= BACKFILL_GAP_SLOTS {
-            // For so long a gap nobody's word is taken: begin anew, with others.
+            // For so long a gap nobody's word is taken: begin anew, with others. Not at once, because a chain whose first slots
+            // are empty looks the same.
             self.doubt();
+            self.rests_until = self.shared.clock.slot() + SLOTS_PER_EPOCH;
             return Ok(Step::Rest);
         }
         let Some(peer) = self.choose(start, end) else { return Ok(Step::Rest) };
