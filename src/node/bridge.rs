@@ -217,9 +217,11 @@ async fn carry_chunks(chunks: Receiver<words::ResponseChunk>, reply: Sender<p2p:
 
 fn request_error(error: RpcError) -> RequestError {
     match error {
-        RpcError::NotConnected | RpcError::Busy | RpcError::Unsupported | RpcError::Refused { .. } => {
-            RequestError::Unavailable(error.to_string())
-        }
+        RpcError::NotConnected
+        | RpcError::Busy
+        | RpcError::OverBudget
+        | RpcError::Unsupported
+        | RpcError::Refused { .. } => RequestError::Unavailable(error.to_string()),
         RpcError::Timeout | RpcError::Malformed(_) | RpcError::Unrelated(_) | RpcError::Connection(_) => {
             RequestError::PeerFailed(error.to_string())
         }

@@ -85,6 +85,9 @@ impl Way {
     }
 }
 
+/// The longest wait for leave: less than others' patience for the next piece of what they sent or asked for, and than the
+/// chain's for an answer.
+const PATIENCE: Duration = Duration::from_secs(7);
 /// Time for which gossip alone must exceed the budget before we say so, and between two such lines.
 const OVERDRAWN_TIME: Duration = Duration::from_secs(600);
 
@@ -133,26 +136,26 @@ impl Budget {
         self.lane(way).take(for_what.leaves(), 0, Instant::now()).is_ok()
     }
 
-    /// Waits until `bytes` may go over the wire. They count as gone while the grant is held, and as what they are when they
-    /// pass: so it is to be dropped when they have.
-    pub async fn wait(&self, way: Way, for_what: Use, bytes: usize) -> Grant<'_> {
+    /// Waits until `bytes` may go over the wire; `None` when that takes too long. They count as gone while the grant is held, and
+    /// as what they are when they pass: so it is to be dropped when they have.
+    pub async fn wait(&self, way: Way, for_what: Use, bytes: usize) -> Option<Grant<'_>> {
         let lane = self.lane(way);
         let begin = Instant::now();
         let mut now = begin;
-        loop {
+        let grant = loop {
             match lane.take(for_what.leaves(), bytes as u64, now) {
-                Ok(grant) => {
-                    if now > begin {
-                        let labels = [("direction", way.label()), ("use", for_what.label())];
-                        metrics::add(&BUDGET_DELAYED, &labels, bytes as u64);
-                        metrics::observe(&BUDGET_DELAY_SECONDS, &labels, (now - begin).as_secs_f64());
-                    }
-                    return grant;
-                }
+                Ok(grant) => break Some(grant),
+                Err(_) if now - begin >= PATIENCE => break None,
                 Err(wait) => Timer::after(wait).await,
             };
             now = Instant::now();
+        };
+        if now > begin {
+            let labels = [("direction", way.label()), ("use", for_what.label())];
+            metrics::add(&BUDGET_DELAYED, &labels, bytes as u64);
+            metrics::observe(&BUDGET_DELAY_SECONDS, &labels, (now - begin).as_secs_f64());
         }
+        grant
     }
 
     /// Keeps the month's sums, and says when the budget is too small for what the network needs.

@@ -37,8 +37,10 @@ pub(super) struct Paid {
 
 impl Paid {
     /// Waits until the next piece of the answer may come.
-    async fn next(&self) -> Option<Grant<'_>> {
-        Some(self.budget.as_ref()?.wait(Way::Down, self.for_what, EXPECTED_CHUNK).await)
+    async fn next(&self) -> Result<Option<Grant<'_>>, RpcError> {
+        let Some(budget) = &self.budget else { return Ok(None) };
+        let grant = budget.wait(Way::Down, self.for_what, EXPECTED_CHUNK).await;
+        grant.map(Some).ok_or(RpcError::OverBudget)
     }
 }
 
@@ -82,7 +84,7 @@ pub(super) async fn read_blocks<S: AsyncRead + Unpin>(
 ) -> Result<(), RpcError> {
     let mut last_slot = None;
     for _ in 0..wanted.limit() {
-        let grant = paid.next().await;
+        let grant = paid.next().await?;
         let Some((fork, ssz)) = read_item(stream, protocol, forks, limit).await? else { return Ok(()) };
         drop(grant);
         let block = SignedBeaconBlock::from_ssz_bytes(fork, &ssz)
@@ -108,7 +110,7 @@ pub(super) async fn read_columns<S: AsyncRead + Unpin>(
 ) -> Result<(), RpcError> {
     let mut expected = Expected::new(wanted);
     for _ in 0..wanted.limit() {
-        let grant = paid.next().await;
+        let grant = paid.next().await?;
         let Some((fork, ssz)) = read_item(stream, protocol, forks, limit).await? else { return Ok(()) };
         drop(grant);
         if fork < ForkName::Fulu {

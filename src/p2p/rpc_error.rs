@@ -11,6 +11,9 @@ pub enum RpcError {
     /// Two requests of the kind are under way to the peer, or the network task has too much to do. Try another peer.
     #[error("too many requests are under way to the peer")]
     Busy,
+    /// Our bandwidth budget has nothing left for it now. Ask later.
+    #[error("the bandwidth budget has nothing left for this now")]
+    OverBudget,
     /// The peer does not speak the protocol.
     #[error("the peer does not speak the protocol")]
     Unsupported,
@@ -42,6 +45,7 @@ impl RpcError {
         match self {
             RpcError::NotConnected => "not_connected",
             RpcError::Busy => "busy",
+            RpcError::OverBudget => "over_budget",
             RpcError::Unsupported => "unsupported",
             RpcError::Timeout => "timeout",
             RpcError::Refused { .. } => "refused",
@@ -54,7 +58,7 @@ impl RpcError {
     /// What the peer is punished for, if it is its fault.
     pub(super) const fn reason(&self) -> Option<Reason> {
         match self {
-            RpcError::NotConnected | RpcError::Busy | RpcError::Unsupported => None,
+            RpcError::NotConnected | RpcError::Busy | RpcError::OverBudget | RpcError::Unsupported => None,
             // It may be short of something; it must not be asked again at once, but that is the asker's business.
             RpcError::Refused { .. } | RpcError::Connection(_) => Some(Reason::Failure),
             RpcError::Timeout => Some(Reason::Timeout),

@@ -12,7 +12,7 @@ use smol::{Timer, future};
 use ssz::Decode as _;
 
 use super::{
-    budget::{Budget, Grant, Use, Way},
+    budget::{Budget, Use, Way},
     codec::{self, CodecError, MAX_ERROR_MESSAGE},
     events::RequestKind,
     messages::{BlocksByHead, BlocksByRange, ColumnsByRange, LightClientUpdatesByRange, Status},
@@ -23,8 +23,6 @@ use crate::types::{ColumnIndex, DataColumnsByRootIdentifier, ForkDigest, Hash256
 
 /// The one who answers for the chain must give each piece within this time.
 const PRODUCER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A peer gives an answer up when nothing comes for 10 s; it is better told before.
-const BUDGET_PATIENCE: Duration = Duration::from_secs(7);
 /// Of so many bytes each must be taken within the time for one step: who reads nothing is found out by the first ones that
 /// do not fit into the connection's window, however long the answer is.
 const PIECE: usize = 64 << 10;
@@ -190,7 +188,7 @@ async fn write_chunks<S: AsyncWrite + Unpin>(
                 if !wait.is_zero() {
                     Timer::after(wait).await;
                 }
-                let Some(_grant) = granted(budget, ssz.len()).await else {
+                let Some(_grant) = budget.wait(Way::Up, Use::Serving, ssz.len()).await else {
                     write_error(stream, ErrorCode::RateLimited, "over our bandwidth budget; ask later", limit).await?;
                     return Ok(Some(ErrorCode::RateLimited));
                 };
@@ -203,15 +201,6 @@ async fn write_chunks<S: AsyncWrite + Unpin>(
         return Ok(Some(code));
     }
     Ok(None)
-}
-
-/// The budget's leave to send; `None` when it takes too long.
-async fn granted(budget: &Budget, bytes: usize) -> Option<Grant<'_>> {
-    let late = async {
-        Timer::after(BUDGET_PATIENCE).await;
-        None
-    };
-    future::or(async { Some(budget.wait(Way::Up, Use::Serving, bytes).await) }, late).await
 }
 
 /// The next chunk, `None` at the end; a producer that is silent has failed.

@@ -118,8 +118,10 @@ impl Service {
         // Who asks waits for the answer, so there are not more of these than the chain has requests.
         let (budget, outcomes) = (self.budget.clone(), self.outcome_sender.clone());
         smol::spawn(async move {
-            drop(budget.wait(Way::Down, for_what, client::EXPECTED_CHUNK).await);
-            let _ = outcomes.send(Outcome::MayAsk { peer: id, session, call }).await;
+            match budget.wait(Way::Down, for_what, client::EXPECTED_CHUNK).await {
+                Some(_) => drop(outcomes.send(Outcome::MayAsk { peer: id, session, call }).await),
+                None => call.fail(&RpcError::OverBudget),
+            }
         })
         .detach();
     }
