@@ -12,7 +12,7 @@
 //! | backfill | - | the clock: blocks before the anchor |
 //! | serve | answers to peers' requests | the network |
 //! | subnets | which subnets our validators need | the clock, the API |
-//! | light clients | what is collected for light clients | the store (events), serve |
+//! | light clients | what is collected for light clients, and which updates were passed on | the store (events), serve, the network |
 //! | ahead | - | the clock: what the next epoch needs |
 //! | keys | how much of the file of decompressed keys is filled | the clock |
 //! | recorder | what is written behind the chain: canonical index, states, fork choice, pruning | store |
@@ -192,6 +192,8 @@ pub(crate) struct Shared {
     pub advanced: ArcSwapOption<Advanced>,
     /// Committees whose votes ours aggregate soon: only theirs are summed one by one.
     pub aggregating: ArcSwap<BTreeSet<(Slot, CommitteeIndex)>>,
+    /// Whether one of our validators is in the sync committee.
+    pub signs_heads: AtomicBool,
     /// Committees that several states need.
     pub shufflings: RecentShufflings,
     /// Block tasks at work. What can wait waits for them.
@@ -265,6 +267,8 @@ pub struct ChainInputs {
     pub gossip_operations: Sender<network::GossipSmall>,
     /// Gossiped columns.
     pub gossip_columns: Sender<network::GossipColumn>,
+    /// Gossiped updates for light clients.
+    pub gossip_light_clients: Sender<network::GossipSmall>,
     /// Peers' requests.
     pub requests: Sender<network::InboundRequest>,
     /// News of peers.

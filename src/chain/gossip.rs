@@ -13,6 +13,7 @@ mod blob_sidecar;
 mod bls_to_execution_change;
 mod data_column_sidecar;
 mod header;
+mod light_client_update;
 mod partial_data_column_sidecar;
 mod proposer_slashing;
 mod seen;
@@ -34,6 +35,9 @@ pub use data_column_sidecar::{
     CheckedColumn, check_data_column_sidecar_gossip, finish_data_column_sidecars, is_early,
     validate_data_column_sidecar_gossip,
 };
+pub use light_client_update::{
+    Forwarded, validate_light_client_finality_update_gossip, validate_light_client_optimistic_update_gossip,
+};
 pub use partial_data_column_sidecar::validate_partial_data_column_sidecar_gossip;
 pub use proposer_slashing::validate_proposer_slashing_gossip;
 pub(super) use seen::Mark;
@@ -48,7 +52,7 @@ pub use voluntary_exit::validate_voluntary_exit_gossip;
 use super::{Vote, network::Verdict};
 use crate::{crypto::SignatureSet, types::GossipMessage};
 
-/// Checks a small message of any topic, all but its signatures.
+/// Checks a small message of any topic but light clients', all but its signatures.
 pub fn validate_gossip(view: &View, message: &GossipMessage) -> Result<Checked, Refusal> {
     match message {
         GossipMessage::Aggregate(message) => validate_beacon_aggregate_and_proof_gossip(view, message),
@@ -59,6 +63,8 @@ pub fn validate_gossip(view: &View, message: &GossipMessage) -> Result<Checked, 
         GossipMessage::Contribution(message) => validate_sync_committee_contribution_and_proof_gossip(view, message),
         GossipMessage::SyncMessage(message, subnet) => validate_sync_committee_message_gossip(view, message, *subnet),
         GossipMessage::BlsToExecutionChange(message) => validate_bls_to_execution_change_gossip(view, message),
+        // These have a task of their own, which knows what ours are.
+        GossipMessage::FinalityUpdate(_) | GossipMessage::OptimisticUpdate(_) => Err(ignore("not for this queue")),
     }
 }
 

@@ -182,6 +182,8 @@ pub struct Capacities {
     pub gossip_operations: usize,
     /// Gossiped columns that wait. Few, because the network's own queue holds the rest and columns are large.
     pub gossip_columns: usize,
+    /// Gossiped updates for light clients that wait.
+    pub gossip_light_clients: usize,
     /// Peers' requests.
     pub requests: usize,
     /// News of peers.
@@ -208,6 +210,7 @@ impl Default for Capacities {
             gossip_votes: 64,
             gossip_operations: 4,
             gossip_columns: 4,
+            gossip_light_clients: 4,
             requests: 16,
             peers: 256,
             blocks: 64,
@@ -229,6 +232,7 @@ impl Capacities {
             gossip_votes: 1,
             gossip_operations: 1,
             gossip_columns: 1,
+            gossip_light_clients: 1,
             requests: 1,
             peers: 1,
             blocks: 1,

@@ -82,7 +82,8 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         head = head.slot, root = %head_root, finalized = snapshot.finalized.epoch, slot = snapshot.slot,
         took = ?began.elapsed().max(Duration::from_millis(1)), "chain ready"
     );
-    let Capacities { gossip_blocks, gossip_votes, gossip_operations, gossip_columns, .. } = setup.capacities;
+    let Capacities { gossip_blocks, gossip_votes, gossip_operations, gossip_columns, gossip_light_clients, .. } =
+        setup.capacities;
     let Capacities { requests, peers, blocks: work, store: for_store, .. } = setup.capacities;
     let custody = Custody::open(&setup.db, &setup.config, setup.node_id)?;
     let (work_in, work) = async_channel::bounded(work);
@@ -127,6 +128,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         operations: our_operations_in,
         subnets: subscriptions_in,
         aggregating: Default::default(),
+        signs_heads: AtomicBool::new(false),
         store: store_in,
         pending: pending_in,
         sync: sync_in,
@@ -146,6 +148,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     let (gossip_votes_in, gossip_votes) = async_channel::bounded(gossip_votes);
     let (gossip_operations_in, gossip_operations) = async_channel::bounded(gossip_operations);
     let (gossip_columns_in, gossip_columns) = async_channel::bounded(gossip_columns);
+    let (gossip_light_clients_in, gossip_light_clients) = async_channel::bounded(gossip_light_clients);
     let (requests_in, requests) = async_channel::bounded(requests);
     let (peers_in, peers) = async_channel::bounded(peers);
     let store_task = StoreTask {
@@ -179,7 +182,9 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         again("sync", s, move |s| Box::pin(SyncTask::new(s, peers.clone(), for_sync.clone()).run())),
         again("serve", s, move |s| Box::pin(serve::run(s, requests.clone()))),
         again("subnets", s, move |s| Box::pin(subnets::run(s, node_id, subscriptions.clone()))),
-        again("light clients", s, move |s| Box::pin(light_client_task::run(s, for_light_client.clone()))),
+        again("light clients", s, move |s| {
+            Box::pin(light_client_task::run(s, for_light_client.clone(), gossip_light_clients.clone()))
+        }),
         again("ahead", s, move |s| Box::pin(ahead::run(s))),
         again("keys", s, move |s| Box::pin(fill_keys::run(s))),
         again("recorder", s, move |s| Box::pin(recorder::run(s, records.clone()))),
@@ -192,6 +197,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         gossip_votes: gossip_votes_in,
         gossip_operations: gossip_operations_in,
         gossip_columns: gossip_columns_in,
+        gossip_light_clients: gossip_light_clients_in,
         requests: requests_in,
         peers: peers_in,
     };

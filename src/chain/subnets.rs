@@ -11,7 +11,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use async_channel::Receiver;
 
@@ -64,6 +64,7 @@ pub(super) async fn run(
         let slot = shared.clock.slot();
         let plan = subnets.plan(slot);
         shared.aggregating.store(Arc::new(subnets.aggregating()));
+        shared.signs_heads.store(!plan.syncnets.is_empty(), Ordering::Relaxed);
         let epoch = compute_epoch_at_slot(slot);
         if plan != told || epoch != told_in {
             (told, told_in) = (plan.clone(), epoch);

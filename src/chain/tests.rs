@@ -7,6 +7,7 @@ mod blocks;
 mod columns;
 mod finality;
 mod light_client;
+mod light_client_gossip;
 mod messages;
 pub mod recording;
 mod restart;

@@ -35,6 +35,7 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs, config: Arc
     };
     let votes = carry_small(&events.gossip_votes, &chain.gossip_votes);
     let operations = carry_small(&events.gossip_operations, &chain.gossip_operations);
+    let light_clients = carry_small(&events.gossip_light_clients, &chain.gossip_light_clients);
     let columns = async {
         while let Ok(p2p::GossipColumn { id, peer, subnet, sidecar, received_at, held }) =
             events.gossip_columns.recv().await
@@ -69,7 +70,7 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs, config: Arc
             }
         }
     };
-    futures::join!(blocks, votes, operations, columns, peers, requests);
+    futures::join!(blocks, votes, operations, light_clients, columns, peers, requests);
 }
 
 fn request_kind(kind: p2p::RequestKind) -> words::RequestKind {

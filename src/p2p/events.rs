@@ -22,6 +22,8 @@ pub(super) const GOSSIP_VOTES: usize = 256;
 pub(super) const GOSSIP_OPERATIONS: usize = 16;
 /// Gossiped columns that wait: a block brings as many as we listen to, some 45 KB each with today's blobs.
 pub(super) const GOSSIP_COLUMNS: usize = 32;
+/// Gossiped updates for light clients that wait: a slot brings one or two, 1 to 2 KB each.
+pub(super) const GOSSIP_LIGHT_CLIENTS: usize = 16;
 /// Bytes of blocks and columns that wait, as SSZ: three of the largest blocks, or all that a healthy slot brings many times over.
 /// Without it, 64 blocks of ten megabytes could.
 pub(super) const GOSSIP_BYTES: usize = 32 << 20;
@@ -40,6 +42,8 @@ pub struct P2pEvents {
     pub gossip_operations: Receiver<GossipSmall>,
     /// Gossiped columns. When full, the newest is dropped.
     pub gossip_columns: Receiver<GossipColumn>,
+    /// Gossiped updates for light clients. When full, the newest is dropped.
+    pub gossip_light_clients: Receiver<GossipSmall>,
     /// Peers' requests that only the chain can answer. When full, the peer is told that we are busy.
     pub requests: Receiver<InboundRequest>,
     /// Peers that come, go and tell where they stand. When full, the newest is dropped; `P2pHandle::peers` has them all.
@@ -79,6 +83,7 @@ pub(super) struct Outputs {
     pub gossip_votes: Sender<GossipSmall>,
     pub gossip_operations: Sender<GossipSmall>,
     pub gossip_columns: Sender<GossipColumn>,
+    pub gossip_light_clients: Sender<GossipSmall>,
     pub requests: Sender<InboundRequest>,
     pub peers: Sender<PeerEvent>,
 }
@@ -89,6 +94,7 @@ pub(super) fn queues() -> (Outputs, P2pEvents) {
     let (vote_sender, gossip_votes) = async_channel::bounded(GOSSIP_VOTES);
     let (operation_sender, gossip_operations) = async_channel::bounded(GOSSIP_OPERATIONS);
     let (column_sender, gossip_columns) = async_channel::bounded(GOSSIP_COLUMNS);
+    let (light_client_sender, gossip_light_clients) = async_channel::bounded(GOSSIP_LIGHT_CLIENTS);
     let (request_sender, requests) = async_channel::bounded(REQUESTS);
     let (peer_sender, peers) = async_channel::bounded(PEER_EVENTS);
     let outputs = Outputs {
@@ -97,10 +103,20 @@ pub(super) fn queues() -> (Outputs, P2pEvents) {
         gossip_votes: vote_sender,
         gossip_operations: operation_sender,
         gossip_columns: column_sender,
+        gossip_light_clients: light_client_sender,
         requests: request_sender,
         peers: peer_sender,
     };
-    (outputs, P2pEvents { gossip_blocks, gossip_votes, gossip_operations, gossip_columns, requests, peers })
+    let events = P2pEvents {
+        gossip_blocks,
+        gossip_votes,
+        gossip_operations,
+        gossip_columns,
+        gossip_light_clients,
+        requests,
+        peers,
+    };
+    (outputs, events)
 }
 
 /// A block from gossip. It is passed on to other peers only when [`super::P2pHandle::verdict`] accepts it, within 4 s.

@@ -17,6 +17,10 @@ const AGGREGATE_FIXED_LEN: usize =
 const ATTESTER_SLASHING_FIXED_LEN: usize = 2 * 4 + 2 * (4 + 128 + 96);
 /// `DataColumnSidecar` without its lists: index, three offsets, header and signature, four nodes.
 const COLUMN_FIXED_LEN: usize = 8 + 3 * 4 + (112 + 96) + 4 * 32;
+/// `LightClientHeader` at most: header, offset, branch, and the payload's header, of which only the extra data varies.
+const LIGHT_CLIENT_HEADER_LEN: usize = 112 + 4 + 4 * 32 + 584 + 32;
+/// An update without its headers: the first one's offset, the sync aggregate and the slot.
+const LIGHT_CLIENT_UPDATE_LEN: usize = 4 + (preset::SYNC_COMMITTEE_SIZE / 8 + 96) + 8;
 /// A cell, its commitment and its proof.
 const LEN_PER_BLOB: usize = 2048 + 48 + 48;
 /// Blobs of a column that we listen to. Networks have 21 today, and a block's type has room for 4,096.
@@ -39,6 +43,8 @@ impl Topic {
             Topic::SyncCommitteeContributionAndProof => fixed::<SignedContributionAndProof>(),
             Topic::SyncCommittee(_) => fixed::<SyncCommitteeMessage>(),
             Topic::BlsToExecutionChange => fixed::<SignedBLSToExecutionChange>(),
+            Topic::LightClientFinalityUpdate => LIGHT_CLIENT_UPDATE_LEN + 2 * LIGHT_CLIENT_HEADER_LEN + 4 + 7 * 32,
+            Topic::LightClientOptimisticUpdate => LIGHT_CLIENT_UPDATE_LEN + LIGHT_CLIENT_HEADER_LEN,
             Topic::DataColumnSidecar(_) => COLUMN_FIXED_LEN + MAX_BLOBS * LEN_PER_BLOB,
         }
     }
@@ -106,6 +112,28 @@ mod tests {
         let vote = IndexedAttestation { attesting_indices: indices, data, signature: BLSSignature::ZERO };
         let largest = AttesterSlashing { attestation_1: vote.clone(), attestation_2: vote };
         assert_eq!(largest.as_ssz_bytes().len(), Topic::AttesterSlashing.max_size());
+    }
+
+    #[test]
+    fn the_largest_light_client_updates_fit_exactly() {
+        let execution = ExecutionPayloadHeader { extra_data: vec![1; 32].try_into().unwrap(), ..Default::default() };
+        let header = LightClientHeader { execution, ..Default::default() };
+        let finality = LightClientFinalityUpdate {
+            fork_name: ForkName::Fulu,
+            attested_header: header.clone(),
+            finalized_header: header.clone(),
+            finality_branch: Default::default(),
+            sync_aggregate: SyncAggregate::default(),
+            signature_slot: 1,
+        };
+        let optimistic = LightClientOptimisticUpdate {
+            fork_name: ForkName::Fulu,
+            attested_header: header,
+            sync_aggregate: SyncAggregate::default(),
+            signature_slot: 1,
+        };
+        assert_eq!(finality.to_ssz_bytes().len(), Topic::LightClientFinalityUpdate.max_size());
+        assert_eq!(optimistic.to_ssz_bytes().len(), Topic::LightClientOptimisticUpdate.max_size());
     }
 
     #[test]

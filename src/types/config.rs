@@ -228,6 +228,12 @@ impl Config {
         Ok(())
     }
 
+    /// When sync committee members sign at the latest, in milliseconds of a slot.
+    /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/altair/fork-choice.md#new-get_sync_message_due_ms>
+    pub fn get_sync_message_due_ms(&self) -> u64 {
+        self.sync_message_due_bps * self.slot_duration_ms / BASIS_POINTS
+    }
+
     /// The fork that `epoch` is in; `None` from Gloas on, which this program does not know yet.
     pub fn fork_name(&self, epoch: Epoch) -> Option<ForkName> {
         if epoch >= self.gloas_fork_epoch {

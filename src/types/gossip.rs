@@ -20,12 +20,14 @@ pub enum Topic {
     SyncCommitteeContributionAndProof,
     SyncCommittee(u64),
     BlsToExecutionChange,
+    LightClientFinalityUpdate,
+    LightClientOptimisticUpdate,
     DataColumnSidecar(u64),
 }
 
 impl Topic {
     /// Those without subnets.
-    pub const GLOBAL: [Topic; 7] = [
+    pub const GLOBAL: [Topic; 9] = [
         Topic::BeaconBlock,
         Topic::BeaconAggregateAndProof,
         Topic::VoluntaryExit,
@@ -33,10 +35,12 @@ impl Topic {
         Topic::AttesterSlashing,
         Topic::SyncCommitteeContributionAndProof,
         Topic::BlsToExecutionChange,
+        Topic::LightClientFinalityUpdate,
+        Topic::LightClientOptimisticUpdate,
     ];
 
     /// One of each kind; of those with subnets the first.
-    pub const KINDS: [Topic; 10] = [
+    pub const KINDS: [Topic; 12] = [
         Topic::BeaconBlock,
         Topic::BeaconAggregateAndProof,
         Topic::VoluntaryExit,
@@ -47,6 +51,8 @@ impl Topic {
         Topic::BeaconAttestation(0),
         Topic::SyncCommittee(0),
         Topic::DataColumnSidecar(0),
+        Topic::LightClientFinalityUpdate,
+        Topic::LightClientOptimisticUpdate,
     ];
 
     /// The name without the subnet: the label in metrics.
@@ -61,6 +67,8 @@ impl Topic {
             Topic::SyncCommitteeContributionAndProof => "sync_committee_contribution_and_proof",
             Topic::SyncCommittee(_) => "sync_committee",
             Topic::BlsToExecutionChange => "bls_to_execution_change",
+            Topic::LightClientFinalityUpdate => "light_client_finality_update",
+            Topic::LightClientOptimisticUpdate => "light_client_optimistic_update",
             Topic::DataColumnSidecar(_) => "data_column_sidecar",
         }
     }
@@ -111,6 +119,8 @@ pub enum GossipMessage {
     /// With its subnet.
     SyncMessage(Arc<SyncCommitteeMessage>, u64),
     BlsToExecutionChange(Arc<SignedBLSToExecutionChange>),
+    FinalityUpdate(Arc<LightClientFinalityUpdate>),
+    OptimisticUpdate(Arc<LightClientOptimisticUpdate>),
 }
 
 impl GossipMessage {
@@ -125,6 +135,8 @@ impl GossipMessage {
             GossipMessage::Contribution(_) => Topic::SyncCommitteeContributionAndProof,
             GossipMessage::SyncMessage(_, subnet) => Topic::SyncCommittee(*subnet),
             GossipMessage::BlsToExecutionChange(_) => Topic::BlsToExecutionChange,
+            GossipMessage::FinalityUpdate(_) => Topic::LightClientFinalityUpdate,
+            GossipMessage::OptimisticUpdate(_) => Topic::LightClientOptimisticUpdate,
         }
     }
 
@@ -139,6 +151,11 @@ impl GossipMessage {
         )
     }
 
+    /// Whether it is for light clients.
+    pub const fn is_for_light_clients(&self) -> bool {
+        matches!(self, GossipMessage::FinalityUpdate(_) | GossipMessage::OptimisticUpdate(_))
+    }
+
     /// Its SSZ.
     pub fn to_ssz_bytes(&self) -> Vec<u8> {
         match self {
@@ -150,14 +167,16 @@ impl GossipMessage {
             GossipMessage::Contribution(message) => message.as_ssz_bytes(),
             GossipMessage::SyncMessage(message, _) => message.as_ssz_bytes(),
             GossipMessage::BlsToExecutionChange(message) => message.as_ssz_bytes(),
+            GossipMessage::FinalityUpdate(update) => update.to_ssz_bytes(),
+            GossipMessage::OptimisticUpdate(update) => update.to_ssz_bytes(),
         }
     }
 
-    /// Reads a message of a topic, as it is since Electra.
+    /// Reads a message of a topic: those for light clients in the fork's form, all others as they are since Electra.
     ///
     /// # Errors
     /// Bytes that are no message of this topic; also the topics of blocks and columns, which are not small.
-    pub fn from_ssz_bytes(topic: Topic, bytes: &[u8]) -> Result<GossipMessage, DecodeError> {
+    pub fn from_ssz_bytes(topic: Topic, fork: ForkName, bytes: &[u8]) -> Result<GossipMessage, DecodeError> {
         fn read<T: Decode>(bytes: &[u8]) -> Result<Arc<T>, DecodeError> {
             T::from_ssz_bytes(bytes).map(Arc::new)
         }
@@ -170,6 +189,12 @@ impl GossipMessage {
             Topic::SyncCommitteeContributionAndProof => GossipMessage::Contribution(read(bytes)?),
             Topic::SyncCommittee(subnet) => GossipMessage::SyncMessage(read(bytes)?, subnet),
             Topic::BlsToExecutionChange => GossipMessage::BlsToExecutionChange(read(bytes)?),
+            Topic::LightClientFinalityUpdate => {
+                GossipMessage::FinalityUpdate(LightClientFinalityUpdate::from_ssz_bytes(fork, bytes)?.into())
+            }
+            Topic::LightClientOptimisticUpdate => {
+                GossipMessage::OptimisticUpdate(LightClientOptimisticUpdate::from_ssz_bytes(fork, bytes)?.into())
+            }
             Topic::BeaconBlock | Topic::DataColumnSidecar(_) => {
                 return Err(DecodeError::BytesInvalid("not the topic of a small message".into()));
             }
@@ -206,8 +231,9 @@ mod tests {
         };
         let message = GossipMessage::SyncMessage(Arc::new(message), 2);
         let bytes = message.to_ssz_bytes();
-        assert_eq!(GossipMessage::from_ssz_bytes(message.topic(), &bytes).unwrap(), message);
-        assert!(GossipMessage::from_ssz_bytes(message.topic(), &bytes[1..]).is_err());
-        assert!(GossipMessage::from_ssz_bytes(Topic::BeaconBlock, &bytes).is_err());
+        let read = |topic, bytes| GossipMessage::from_ssz_bytes(topic, ForkName::Fulu, bytes);
+        assert_eq!(read(message.topic(), &bytes).unwrap(), message);
+        assert!(read(message.topic(), &bytes[1..]).is_err());
+        assert!(read(Topic::BeaconBlock, &bytes).is_err());
     }
 }

@@ -119,6 +119,7 @@ async fn serve(blocks: Arc<Blocks>, events: P2pEvents) {
         async { while events.gossip_votes.recv().await.is_ok() {} },
         async { while events.gossip_operations.recv().await.is_ok() {} },
         async { while events.gossip_columns.recv().await.is_ok() {} },
+        async { while events.gossip_light_clients.recv().await.is_ok() {} },
         async { while events.peers.recv().await.is_ok() {} },
     );
 }

@@ -253,3 +253,58 @@ fn a_false_claim_keeps_nobody_out() {
     assert!(checked.accept(&chain.seen, &[true]).is_ok());
     assert!(validate_voluntary_exit_gossip(&view, &exit).is_err());
 }
+
+/// An update with finality, of blocks at these slots.
+fn finality_update(finalized: Slot, signature_slot: Slot, signers: usize) -> LightClientFinalityUpdate {
+    let header = |slot| LightClientHeader { beacon: header(slot, 0).message, ..Default::default() };
+    let mut sync_aggregate = SyncAggregate::default();
+    (0..signers).for_each(|place| sync_aggregate.sync_committee_bits.set(place, true).unwrap());
+    LightClientFinalityUpdate {
+        fork_name: ForkName::Fulu,
+        attested_header: header(signature_slot.saturating_sub(1)),
+        finalized_header: header(finalized),
+        finality_branch: [Hash256::repeat_byte(1); 7],
+        sync_aggregate,
+        signature_slot,
+    }
+}
+
+#[test]
+fn a_finality_update_is_passed_on_when_it_is_newer_late_enough_and_ours() {
+    let chain = Chain::new();
+    let due = chain.config.get_sync_message_due_ms() - chain.config.maximum_gossip_clock_disparity;
+    let mut forwarded = Forwarded::default();
+    let mut judge = |update: &LightClientFinalityUpdate, ours: Option<&LightClientFinalityUpdate>, into_slot_ms| {
+        let start = chain.view_at(0).compute_time_at_slot_ms(update.signature_slot);
+        let view = chain.view_at(start.saturating_add(into_slot_ms));
+        validate_light_client_finality_update_gossip(&view, update, ours, &mut forwarded)
+    };
+    let two_thirds = preset::SYNC_COMMITTEE_SIZE * 2 / 3;
+    let weak = finality_update(232, ANCHOR, two_thirds);
+    let strong = finality_update(232, ANCHOR + 1, two_thirds + 1);
+    let later = finality_update(240, ANCHOR + 2, 1);
+    let early = Some("update is too early for its signature slot");
+    let other = Some("finality update does not match the local one");
+    let old = Some("finality update is not newer than those forwarded");
+    for (number, (update, ours, into_slot_ms, expected)) in [
+        (&weak, Some(&weak), due - 1, early),
+        (&weak, None, due, other),
+        (&weak, Some(&strong), due, other),
+        (&weak, Some(&weak), due, None),
+        (&weak, Some(&weak), due, old),
+        (&strong, Some(&strong), due, None),
+        (&weak, Some(&weak), due, old),
+        (&later, Some(&later), due, None),
+        (&strong, Some(&strong), due, old),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let refusal = judge(update, ours, into_slot_ms).err();
+        assert_eq!(refusal.map(|it| it.reason), expected, "case {number}");
+        assert!(refusal.is_none_or(|it| it.verdict == Verdict::Ignore));
+    }
+    for slot in HOSTILE {
+        let _ = judge(&finality_update(slot, slot, 1), None, slot);
+    }
+}

@@ -224,7 +224,11 @@ impl Rig {
     pub fn gossip_message(&self, message: GossipMessage) -> Verdict {
         let hash = ethereum_hashing::hash_fixed(&message.to_ssz_bytes());
         let id = GossipId { peer: peer("a"), message: hash.as_slice().into() };
-        let queue = if message.is_operation() { &self.inputs.gossip_operations } else { &self.inputs.gossip_votes };
+        let queue = match &message {
+            _ if message.is_operation() => &self.inputs.gossip_operations,
+            _ if message.is_for_light_clients() => &self.inputs.gossip_light_clients,
+            _ => &self.inputs.gossip_votes,
+        };
         let expected = (message.topic(), id.message.clone());
         soon("room for gossip", queue.send(GossipSmall { id, message, received_ms: 0 })).unwrap();
         self.verdict_on(expected)

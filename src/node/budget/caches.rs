@@ -45,10 +45,12 @@ impl Caches {
         let (votes, inner_votes) = (events.gossip_votes.clone(), inputs.gossip_votes.downgrade());
         let (operations, inner_operations) = (events.gossip_operations.clone(), inputs.gossip_operations.downgrade());
         let (columns, inner_columns) = (events.gossip_columns.clone(), inputs.gossip_columns.downgrade());
+        let (updates, inner_updates) = (events.gossip_light_clients.clone(), inputs.gossip_light_clients.downgrade());
         let queued = move || {
             (blocks.len() + inner_blocks.upgrade().map_or(0, |queue| queue.len())) * BLOCK_BYTES
                 + (votes.len() + inner_votes.upgrade().map_or(0, |queue| queue.len())) * VOTE_BYTES
                 + (operations.len() + inner_operations.upgrade().map_or(0, |queue| queue.len())) * OPERATION_BYTES
+                + (updates.len() + inner_updates.upgrade().map_or(0, |queue| queue.len())) * VOTE_BYTES
                 + (columns.len() + inner_columns.upgrade().map_or(0, |queue| queue.len())) * COLUMN_BYTES
         };
         let (chain, pools, network) = (chain.clone(), pools.clone(), network.clone());

@@ -81,6 +81,8 @@ impl NetworkSize {
             }
             Topic::VoluntaryExit | Topic::BlsToExecutionChange => 4.0 / slots,
             Topic::ProposerSlashing | Topic::AttesterSlashing => 0.2 / slots,
+            Topic::LightClientOptimisticUpdate => 1.0,
+            Topic::LightClientFinalityUpdate => 1.0 / slots,
         }
     }
 
@@ -109,6 +111,8 @@ fn weight(topic: Topic) -> f64 {
         Topic::SyncCommittee(_) => 0.1 / SYNC_COMMITTEE_SUBNET_COUNT as f64,
         Topic::SyncCommitteeContributionAndProof => 0.05,
         Topic::VoluntaryExit | Topic::ProposerSlashing | Topic::AttesterSlashing | Topic::BlsToExecutionChange => 0.05,
+        // As in the field: every full node makes the same message itself, so that being first with it is worth nothing.
+        Topic::LightClientFinalityUpdate | Topic::LightClientOptimisticUpdate => 0.0,
     }
 }
 
@@ -119,6 +123,7 @@ fn first_deliveries_epochs(topic: Topic) -> u32 {
         Topic::BeaconAggregateAndProof | Topic::SyncCommittee(_) | Topic::SyncCommitteeContributionAndProof => 1,
         Topic::BeaconAttestation(_) => 4,
         Topic::VoluntaryExit | Topic::ProposerSlashing | Topic::AttesterSlashing | Topic::BlsToExecutionChange => 100,
+        Topic::LightClientFinalityUpdate | Topic::LightClientOptimisticUpdate => 1,
     }
 }
 
@@ -134,16 +139,19 @@ impl NetworkSize {
         score_parameter_decay_with_base(time, self.interval(), DECAY_TO_ZERO)
     }
 
-    /// How a topic's messages count.
-    pub(in crate::p2p) fn topic_params(&self, topic: Topic) -> TopicScoreParams {
+    /// How a topic's messages count; `None` of one that does not.
+    pub(in crate::p2p) fn topic_params(&self, topic: Topic) -> Option<TopicScoreParams> {
         let topic_weight = weight(topic);
+        if topic_weight == 0.0 {
+            return None;
+        }
         let quantum = self.interval();
         let time_in_mesh_cap = LONG_IN_MESH.as_secs_f64() / quantum.as_secs_f64();
         let first_message_deliveries_decay = self.decay(first_deliveries_epochs(topic));
         // Twice a mesh peer's share, all the time.
         let share = 2.0 * self.expected_per_slot(topic) / MESH_PEERS;
         let first_message_deliveries_cap = convergence(first_message_deliveries_decay, share);
-        TopicScoreParams {
+        Some(TopicScoreParams {
             topic_weight,
             time_in_mesh_quantum: quantum,
             time_in_mesh_cap,
@@ -156,7 +164,7 @@ impl NetworkSize {
             invalid_message_deliveries_weight: -MAX_POSITIVE / topic_weight,
             invalid_message_deliveries_decay: self.decay(50),
             ..TopicScoreParams::default()
-        }
+        })
     }
 
     /// What counts besides topics.
@@ -223,7 +231,8 @@ mod tests {
             let size = NetworkSize { slot: Duration::from_millis(slot_ms), active_validators };
             size.peer_params().validate().unwrap();
             for topic in Topic::KINDS {
-                size.topic_params(topic).validate().unwrap_or_else(|e| panic!("{topic:?}: {e}"));
+                let Some(params) = size.topic_params(topic) else { continue };
+                params.validate().unwrap_or_else(|e| panic!("{topic:?}: {e}"));
             }
         }
         thresholds().validate().unwrap();
@@ -240,7 +249,7 @@ mod tests {
         let weights: f64 = Topic::KINDS.into_iter().map(|topic| weight(topic) * subnets(topic)).sum();
         assert!((weights - SUM_OF_WEIGHTS).abs() < 1e-9, "{weights}");
         for topic in Topic::KINDS {
-            let params = mainnet().topic_params(topic);
+            let Some(params) = mainnet().topic_params(topic) else { continue };
             let first = params.first_message_deliveries_cap * params.first_message_deliveries_weight;
             let in_mesh = params.time_in_mesh_cap * params.time_in_mesh_weight;
             assert!((first + in_mesh - 50.0).abs() < 1e-6, "{topic:?}");

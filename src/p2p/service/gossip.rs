@@ -53,7 +53,7 @@ impl Service {
                 match topic {
                     Topic::BeaconBlock => self.on_block(message_id, peer, fork, &message.data),
                     Topic::DataColumnSidecar(subnet) => self.on_column(message_id, peer, subnet, &message.data),
-                    _ => self.on_small(message_id, peer, topic, &message.data),
+                    _ => self.on_small(message_id, peer, topic, fork, &message.data),
                 }
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => debug!(peer = %peer_id, "peer without gossipsub"),
@@ -95,15 +95,18 @@ impl Service {
         self.settle_here(topic, id, peer, MessageAcceptance::Ignore, "ignore");
     }
 
-    fn on_small(&mut self, id: MessageId, peer: PeerId, topic: Topic, ssz: &[u8]) {
-        let Ok(message) = GossipMessage::from_ssz_bytes(topic, ssz) else {
+    fn on_small(&mut self, id: MessageId, peer: PeerId, topic: Topic, fork: ForkName, ssz: &[u8]) {
+        let Ok(message) = GossipMessage::from_ssz_bytes(topic, fork, ssz) else {
             return self.on_malformed(topic, &id, peer);
         };
-        let is_operation = message.is_operation();
+        let (is_operation, is_for_light_clients) = (message.is_operation(), message.is_for_light_clients());
         let message = GossipSmall { id, peer, message, received_at: SystemTime::now() };
         let (queue, dropped) = if is_operation {
             let sent = self.out.gossip_operations.try_send(message);
             ("gossip_operations", sent.err().map(TrySendError::into_inner))
+        } else if is_for_light_clients {
+            let sent = self.out.gossip_light_clients.try_send(message);
+            ("gossip_light_clients", sent.err().map(TrySendError::into_inner))
         } else {
             let sent = self.out.gossip_votes.force_send(message);
             ("gossip_votes", sent.unwrap_or_else(|closed| Some(closed.into_inner())))

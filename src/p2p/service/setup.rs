@@ -162,8 +162,9 @@ impl Service {
         let gossip = &mut self.swarm.behaviour_mut().gossip;
         for topic in &self.topics {
             for on_fork in self.forks.listened().map(|fork| topic.on(fork)) {
-                let params = size.topic_params(*topic);
-                gossip.sub.set_topic_params(on_fork.clone(), params).map_err(|e| P2pError::Setup(e.into()))?;
+                if let Some(params) = size.topic_params(*topic) {
+                    gossip.sub.set_topic_params(on_fork.clone(), params).map_err(|e| P2pError::Setup(e.into()))?;
+                }
                 gossip.sub.subscribe(&on_fork).map_err(|e| P2pError::Setup(format!("gossip: {e}")))?;
             }
         }

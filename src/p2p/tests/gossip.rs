@@ -201,6 +201,28 @@ fn messages_of_all_topics_cross_a_connection() {
         let vote = GossipMessage::Attestation(Arc::new(vote), 5);
         publish(&first, exit.topic(), exit.to_ssz_bytes()).await;
         assert_eq!(next(&second.events.gossip_operations).await.message, exit);
+        let (fork_name, header) = (ForkName::default(), LightClientHeader::default());
+        let sync_aggregate = SyncAggregate::default();
+        let optimistic = LightClientOptimisticUpdate {
+            fork_name,
+            attested_header: header.clone(),
+            sync_aggregate: sync_aggregate.clone(),
+            signature_slot: 9,
+        };
+        let finality = LightClientFinalityUpdate {
+            fork_name,
+            attested_header: header.clone(),
+            finalized_header: header,
+            finality_branch: Default::default(),
+            sync_aggregate,
+            signature_slot: 9,
+        };
+        let updates =
+            [GossipMessage::OptimisticUpdate(optimistic.into()), GossipMessage::FinalityUpdate(finality.into())];
+        for update in updates {
+            publish(&first, update.topic(), update.to_ssz_bytes()).await;
+            assert_eq!(next(&second.events.gossip_light_clients).await.message, update);
+        }
         // Subnets are heard only by who listens to them.
         second.handle.listen(vote.topic(), true);
         publish(&first, vote.topic(), vote.to_ssz_bytes()).await;

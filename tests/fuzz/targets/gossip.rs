@@ -19,6 +19,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     check_ssz(&ssz, table::MEMORY_BESIDES_A_BLOCK, |ssz| match topic {
         Topic::BeaconBlock => table::block(table::fork(*fork), ssz),
         Topic::DataColumnSidecar(_) => table::again::<DataColumnSidecar>(ssz),
-        _ => Some(GossipMessage::from_ssz_bytes(topic, ssz).ok()?.to_ssz_bytes()),
+        _ => Some(GossipMessage::from_ssz_bytes(topic, table::fork(*fork), ssz).ok()?.to_ssz_bytes()),
     });
 });
