@@ -179,6 +179,9 @@ pub const NODES_FOUND: Metric = counter(
 .by(&["result"]);
 /// The size of discv5's table.
 pub const DISCOVERY_TABLE: Metric = gauge("hornero_discovery_table_nodes", "Nodes in the table of discovery.");
+/// Ends of discovery.
+pub const DISCOVERY_RESTARTS: Metric =
+    counter("hornero_discovery_restarts_total", "Times that discovery ended by itself and was started again.");
 /// Subnets that lack peers.
 pub const THIN_SUBNETS: Metric =
     gauge("hornero_thin_subnets", "Subnets that we are in with too few peers, by kind.").by(&["kind"]);
@@ -213,10 +216,12 @@ pub const DATA_CAP: Metric =
     gauge("hornero_network_data_cap_bytes", "Bytes that a month may have by --data-cap; 0: no cap.");
 /// Bytes received from peers.
 pub const BYTES_IN: Metric =
-    counter("hornero_network_received_bytes_total", "Bytes received from peers, by transport.").by(&["transport"]);
+    counter("hornero_network_received_bytes_total", "Bytes received from peers, by transport (tcp, quic, discv5).")
+        .by(&["transport"]);
 /// Bytes sent to peers.
 pub const BYTES_OUT: Metric =
-    counter("hornero_network_sent_bytes_total", "Bytes sent to peers, by transport.").by(&["transport"]);
+    counter("hornero_network_sent_bytes_total", "Bytes sent to peers, by transport (tcp, quic, discv5).")
+        .by(&["transport"]);
 
 /// The slot of the oldest block of the chain that is stored with all after it.
 pub const BACKFILL_SLOT: Metric =
@@ -318,6 +323,7 @@ pub const ALL: &[&Metric] = &[
     &DIALS,
     &NODES_FOUND,
     &DISCOVERY_TABLE,
+    &DISCOVERY_RESTARTS,
     &THIN_SUBNETS,
     &PORT_REACHABLE,
     &PEERS_PUNISHED,

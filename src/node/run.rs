@@ -428,6 +428,9 @@ async fn each_slot(chain: ChainHandle, network: P2pHandle, log_slots: bool) {
             network.set_forks(now.clone());
             forks = now;
         }
+        if next.is_multiple_of(SLOTS_PER_EPOCH) {
+            network.set_active_validators(active_validators(&chain));
+        }
         // Late in the slot, when its block should have come.
         clock.until(clock.start_of(next) + clock.slot_ms() / 2).await;
         let peers = network.peers().await.len();

@@ -26,9 +26,12 @@ pub(super) use needs::Needs;
 pub(super) use reach::Reach;
 pub(super) use scope::is_dialable;
 
+use tracing::warn;
+
 use super::{
     config::{Forks, P2pError},
     identity::Enr,
+    meter::Meter,
 };
 use crate::types::Config;
 
@@ -42,6 +45,16 @@ const SEARCH_PAUSE: Duration = Duration::from_secs(5);
 const CALM_SEARCH_PAUSE: Duration = Duration::from_secs(30);
 /// A search that has not ended by then is forgotten; discv5 itself gives up after 30 s.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for subnets with too few peers while all places are taken: somebody has to make room for who is found.
+const SLOW_SEARCH_PAUSE: Duration = Duration::from_secs(120);
+/// While all places are taken, needs are looked at this often, and one node that meets some is dialled.
+const LOOK_PAUSE: Duration = Duration::from_secs(60);
+/// Pause before the thread is started again when it has ended; it doubles with each time that follows soon.
+const FIRST_RESTART: Duration = Duration::from_secs(10);
+/// The longest such pause.
+const LONGEST_RESTART: Duration = Duration::from_secs(600);
+/// After so long without an end the pauses begin anew.
+const RELIABLE: Duration = Duration::from_secs(3600);
 /// Time between two writings of the peers to come back to after a crash.
 const KEEP_EVERY: Duration = Duration::from_secs(300);
 
@@ -85,15 +98,33 @@ pub(super) struct Voted {
     pub ip6: Option<(Ipv6Addr, u16)>,
 }
 
+/// Starts a thread, and makes the queues to and from it.
+fn begin(plan: &worker::Plan) -> Result<(Sender<Order>, Receiver<News>, worker::Ready), String> {
+    let (order_sender, orders) = async_channel::bounded(ORDERS);
+    let (news_sender, news) = async_channel::bounded(NEWS);
+    let plan = plan.again().map_err(|e| format!("discovery: the system gives no more files: {e}"))?;
+    Ok((order_sender, news, worker::spawn(plan, orders, news_sender)?))
+}
+
 /// Discovery as the network task holds it.
 pub(super) struct Discovery {
     pub config: DiscoveryConfig,
     pub candidates: Candidates,
-    pub news: Receiver<News>,
+    news: Receiver<News>,
     /// UDP sockets that we listen on.
     pub sockets: Vec<SocketAddr>,
     pub voted: Voted,
+    /// How the thread is started again.
+    plan: worker::Plan,
     orders: Sender<Order>,
+    ready: worker::Ready,
+    started: Instant,
+    /// When the thread is started again, if it has ended.
+    again_at: Option<Instant>,
+    /// How often it has ended of late.
+    ends: u32,
+    /// When needs are looked at again while all places are taken.
+    next_look: Instant,
     /// Whether the last search was for any node.
     is_for_any: bool,
     next_search: Instant,
@@ -108,11 +139,10 @@ impl Discovery {
         secret: [u8; 32],
         sockets: Vec<UdpSocket>,
         is_address_fixed: bool,
+        meter: Meter,
     ) -> Result<Discovery, P2pError> {
         let bound = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let boot_nodes = config.boot_nodes.iter().map(|text| record::parse(text)).collect::<Result<Vec<_>, _>>()?;
-        let (order_sender, orders) = async_channel::bounded(ORDERS);
-        let (news_sender, news) = async_channel::bounded(NEWS);
         let plan = worker::Plan {
             record: record.clone(),
             secret,
@@ -120,22 +150,31 @@ impl Discovery {
             boot_nodes,
             follows_votes: !is_address_fixed,
             private_addresses: config.private_addresses,
+            meter: Arc::new(meter),
         };
-        worker::spawn(plan, orders, news_sender).await.map_err(P2pError::Setup)?;
+        let (orders, news, ready) = begin(&plan).map_err(P2pError::Setup)?;
+        let ended = || Err("discovery: its thread ended at once".into());
+        ready.recv().await.unwrap_or_else(|_| ended()).map_err(P2pError::Setup)?;
         let now = Instant::now();
         let kept = read_kept(&config.peers_file);
         let mut candidates = Candidates::new(config.private_addresses);
         for record in &kept {
             candidates.offer(record.clone(), now);
         }
-        let _ = order_sender.try_send(Order::Know(kept));
+        let _ = orders.try_send(Order::Know(kept));
         Ok(Discovery {
             config,
             candidates,
             news,
             sockets: bound,
             voted: Voted::default(),
-            orders: order_sender,
+            plan,
+            orders,
+            ready,
+            started: now,
+            again_at: None,
+            ends: 0,
+            next_look: now,
             is_for_any: false,
             next_search: now,
             next_keep: now + KEEP_EVERY,
@@ -143,7 +182,8 @@ impl Discovery {
     }
 
     /// Tells others our new record. When the thread is busy, again with the next change.
-    pub fn tell(&self, record: &Enr) {
+    pub fn tell(&mut self, record: &Enr) {
+        self.plan.record = record.clone();
         let _ = self.orders.try_send(Order::Record(Box::new(record.clone())));
     }
 
@@ -156,7 +196,11 @@ impl Discovery {
     /// because others are good peers too.
     pub fn search(&mut self, forks: &Arc<Forks>, needs: Needs, now: Instant) {
         self.is_for_any = !self.is_for_any;
-        let needs = if self.is_for_any { Needs::default() } else { needs };
+        self.search_for(forks, if self.is_for_any { Needs::default() } else { needs }, now);
+    }
+
+    /// Begins a search for nodes that meet one of the needs.
+    pub fn search_for(&mut self, forks: &Arc<Forks>, needs: Needs, now: Instant) {
         let begins = self.orders.try_send(Order::Search(forks.clone(), needs)).is_ok();
         self.next_search = now + if begins { SEARCH_TIMEOUT } else { SEARCH_PAUSE };
     }
@@ -166,6 +210,67 @@ impl Discovery {
         self.next_search = now + if in_need { SEARCH_PAUSE } else { CALM_SEARCH_PAUSE };
     }
 
+    /// A search has ended while all places are taken; `is_any_new` says that it found somebody to look at.
+    pub fn searched_at_target(&mut self, is_any_new: bool, now: Instant) {
+        self.next_search = now + SLOW_SEARCH_PAUSE;
+        if is_any_new {
+            self.next_look = now;
+        }
+    }
+
+    /// Whether it is time to look at our needs while all places are taken.
+    pub fn looks_now(&mut self, now: Instant) -> bool {
+        let is_due = self.next_look <= now;
+        if is_due {
+            self.next_look = now + LOOK_PAUSE;
+        }
+        is_due
+    }
+
+    /// We may have a new need that stays. (Those of duties come and go, and are found at the slow pace.)
+    pub fn hurry(&mut self, now: Instant) {
+        (self.next_look, self.next_search) = (now, now);
+    }
+
+    /// What the thread tells; fails when it has ended, and waits while it is to be started again.
+    pub async fn next_news(&self) -> Result<News, async_channel::RecvError> {
+        match self.again_at {
+            None => self.news.recv().await,
+            Some(_) => std::future::pending().await,
+        }
+    }
+
+    /// The thread has ended. Returns how long the pause is before it is started again, and the reason if it is known.
+    pub fn ended(&mut self, now: Instant) -> (Duration, String) {
+        if now.saturating_duration_since(self.started) > RELIABLE {
+            self.ends = 0;
+        }
+        let pause = FIRST_RESTART.saturating_mul(1 << self.ends.min(16)).min(LONGEST_RESTART);
+        self.ends += 1;
+        self.again_at = Some(now + pause);
+        let reason = self.ready.try_recv().ok().and_then(Result::err);
+        (pause, reason.unwrap_or_else(|| "its thread ended".into()))
+    }
+
+    /// Starts the thread again, if it has ended and its pause is over; `known` are nodes to begin with. Returns whether it did.
+    pub fn restart_if_due(&mut self, known: impl Iterator<Item = Enr>, now: Instant) -> bool {
+        if self.again_at.is_none_or(|at| now < at) {
+            return false;
+        }
+        match begin(&self.plan) {
+            Ok((orders, news, ready)) => {
+                (self.orders, self.news, self.ready) = (orders, news, ready);
+                (self.started, self.again_at, self.next_search) = (now, None, now);
+                let _ = self.orders.try_send(Order::Know(known.chain(read_kept(&self.config.peers_file)).collect()));
+            }
+            Err(reason) => {
+                let (pause, _) = self.ended(now);
+                warn!("{reason}; it is tried again in {} s", pause.as_secs());
+            }
+        }
+        self.again_at.is_none()
+    }
+
     /// Whether peers are to be written now.
     pub fn keeps_now(&mut self, now: Instant) -> bool {
         let is_due = self.next_keep <= now;
@@ -173,5 +278,67 @@ impl Discovery {
             self.next_keep = now + KEEP_EVERY;
         }
         is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enr::k256::ecdsa::SigningKey;
+    use smol::{Timer, future};
+    use ssz::Encode as _;
+
+    use super::{record::tests::forks, *};
+    use crate::p2p::meter::Meters;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn discovery(n: u8, folder: &std::path::Path, boot_nodes: Vec<String>) -> Discovery {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut builder = Enr::builder();
+        builder.ip4(Ipv4Addr::LOCALHOST).tcp4(9000).udp4(socket.local_addr().unwrap().port());
+        builder.add_value("eth2", &forks().enr_fork_id().as_ssz_bytes().as_slice());
+        let record = builder.build(&SigningKey::from_slice(&[n; 32]).unwrap()).unwrap();
+        let config = DiscoveryConfig {
+            port: None,
+            boot_nodes,
+            private_addresses: true,
+            peers_file: folder.join("peers"),
+            chain: Arc::default(),
+        };
+        let meter = Meters::default().of_discovery();
+        Discovery::start(config, &record, [n; 32], vec![socket], true, meter).await.unwrap()
+    }
+
+    #[test]
+    fn when_the_thread_ends_it_is_started_again_after_longer_and_longer_pauses() {
+        let folder = tempfile::tempdir().unwrap();
+        let late = async {
+            Timer::after(PATIENCE).await;
+            panic!("nothing happened for {PATIENCE:?}")
+        };
+        smol::block_on(future::or(late, async {
+            let other = discovery(2, folder.path(), Vec::new()).await;
+            let record = other.plan.record.clone();
+            let mut first = discovery(1, folder.path(), vec![record.to_base64()]).await;
+            let mut now = Instant::now();
+            for expected in [FIRST_RESTART, 2 * FIRST_RESTART] {
+                // A thread whose orders nobody gives any more ends.
+                first.orders = async_channel::bounded(1).0;
+                while first.next_news().await.is_ok() {}
+                let (pause, _) = first.ended(now);
+                assert_eq!(pause, expected);
+                assert!(!first.restart_if_due(std::iter::empty(), now + pause / 2));
+                now += pause;
+                assert!(first.restart_if_due(std::iter::empty(), now));
+            }
+            loop {
+                first.search(&Arc::new(forks()), Needs::default(), now);
+                if let News::Found(nodes) = first.next_news().await.unwrap()
+                    && nodes.iter().any(|node| node.node_id() == record.node_id())
+                {
+                    return;
+                }
+            }
+        }));
     }
 }

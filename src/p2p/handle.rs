@@ -46,6 +46,7 @@ pub(super) enum Command {
     Listen { topic: Topic, listens: bool },
     SetStatus(Status),
     SetForks(Forks),
+    SetActiveValidators(u64),
     SetCustody(u64),
     SetSubnets(Subnets),
     Peers(Sender<Vec<PeerInfo>>),
@@ -173,6 +174,11 @@ impl P2pHandle {
     /// The clock entered another fork: topics, record and status change, and peers must be on it.
     pub fn set_forks(&self, forks: Forks) {
         self.tell(Command::SetForks(forks));
+    }
+
+    /// So many validators attest now: gossip's scores follow from how many messages there should be.
+    pub fn set_active_validators(&self, count: u64) {
+        self.tell(Command::SetActiveValidators(count));
     }
 
     /// Sets how many custody groups we keep from now on: metadata and record tell others. The number never falls.

@@ -89,6 +89,11 @@ impl Meters {
         Meter::of_socket("quic", self.budget.clone())
     }
 
+    /// The meter of discovery, with both its sockets.
+    pub fn of_discovery(&self) -> Meter {
+        Meter::of_socket("discv5", self.budget.clone())
+    }
+
     /// A new meter for a connection of QUIC, whose socket counts for the totals.
     pub fn open(&self, addr: &Multiaddr) -> Arc<Meter> {
         self.keep(addr, Meter::of_part())

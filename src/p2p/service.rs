@@ -196,7 +196,7 @@ impl Service {
         };
         let news = async {
             match discovery {
-                Some(discovery) => discovery.news.recv().await.map_or(Turn::DiscoveryEnded, Turn::News),
+                Some(discovery) => discovery.next_news().await.map_or(Turn::DiscoveryEnded, Turn::News),
                 None => std::future::pending().await,
             }
         };
@@ -244,9 +244,15 @@ impl Service {
             Command::Report { peer, reason } => self.punish(peer, reason),
             Command::Goodbye { peer, reason } => self.leave(peer, reason),
             Command::AskStatus(peer) => self.ask_status(peer),
-            Command::Listen { topic, listens } => self.listen(topic, listens),
+            Command::Listen { topic, listens } => {
+                self.listen(topic, listens);
+                if let Some(discovery) = &mut self.discovery {
+                    discovery.hurry(Instant::now());
+                }
+            }
             Command::SetStatus(status) => self.status = Status { fork_digest: self.forks.current, ..status },
             Command::SetForks(forks) => self.set_forks(forks),
+            Command::SetActiveValidators(count) => self.set_active_validators(count),
             Command::SetCustody(groups) => self.set_custody(groups),
             Command::SetSubnets(subnets) => self.set_subnets(subnets),
             Command::Peers(reply) => {

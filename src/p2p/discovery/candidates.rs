@@ -35,6 +35,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(4 * 3600);
 /// Failures that a peer of another fork, or a banned one, counts as.
 const USELESS: u32 = 7;
+/// Failures that a peer without a place for us counts as; with the loss that follows, it is left alone for eight minutes.
+const CROWDED: u32 = 4;
 
 struct Candidate {
     peer: PeerId,
@@ -98,12 +100,12 @@ impl Candidates {
         "new"
     }
 
-    /// Dials to those that meet most of our needs. `wanted` is how many peers we lack, `ours` whom we must not dial, and
-    /// `connected` the addresses to which we have opened connections.
+    /// Dials to those that meet most of our needs, and at least as many as the number says. `wanted` is how many peers we lack,
+    /// `ours` whom we must not dial, and `connected` the addresses to which we have opened connections.
     pub fn due(
         &mut self,
         wanted: usize,
-        needs: &Needs,
+        (needs, least): (&Needs, usize),
         mut ours: impl FnMut(&PeerId) -> bool,
         connected: impl Iterator<Item = IpAddr>,
     ) -> Vec<DialOpts> {
@@ -116,7 +118,9 @@ impl Candidates {
         let mut dials = Vec::new();
         while dials.len() < wanted {
             let is_free = |candidate: &Candidate| {
-                Network::of(candidate.ip).is_none_or(|it| networks.get(&it).is_none_or(|n| *n < MAX_PER_NETWORK))
+                let is_enough = least == 0 || needs.met_by(&candidate.record) >= least;
+                is_enough
+                    && Network::of(candidate.ip).is_none_or(|it| networks.get(&it).is_none_or(|n| *n < MAX_PER_NETWORK))
             };
             let free = self.waiting.iter().enumerate().filter(|(_, candidate)| is_free(candidate));
             // Of equals the first, which waits longest.
@@ -134,6 +138,11 @@ impl Candidates {
         let opts = candidate.address.dial_opts()?;
         self.dialing.insert(opts.connection_id(), candidate);
         Some(opts)
+    }
+
+    /// Whether one of those that wait meets a need.
+    pub fn has_for(&self, needs: &Needs) -> bool {
+        self.waiting.iter().any(|candidate| needs.met_by(&candidate.record) > 0)
     }
 
     /// How many wait to be dialled.
@@ -168,6 +177,11 @@ impl Candidates {
         self.wait(peer, 1, now);
     }
 
+    /// A peer said that it has no place for us.
+    pub fn crowded(&mut self, peer: &PeerId, now: Instant) {
+        self.wait(*peer, CROWDED, now);
+    }
+
     /// A peer is of no use for a long time.
     pub fn useless(&mut self, peer: PeerId, now: Instant) {
         self.wait(peer, USELESS, now);
@@ -199,7 +213,7 @@ mod tests {
     }
 
     fn due(candidates: &mut Candidates, wanted: usize) -> Vec<DialOpts> {
-        candidates.due(wanted, &Needs::default(), |_| false, std::iter::empty())
+        candidates.due(wanted, (&Needs::default(), 0), |_| false, std::iter::empty())
     }
 
     #[test]
@@ -222,7 +236,7 @@ mod tests {
         let (mut candidates, now) = (Candidates::new(false), Instant::now());
         candidates.offer(at(1, "3.3.3.1"), now);
         let connected = ["3.3.3.8", "3.3.3.9"].map(|ip| ip.parse().unwrap());
-        assert!(candidates.due(5, &Needs::default(), |_| false, connected.into_iter()).is_empty());
+        assert!(candidates.due(5, (&Needs::default(), 0), |_| false, connected.into_iter()).is_empty());
         assert_eq!(due(&mut candidates, 5).len(), 1);
     }
 
@@ -255,6 +269,17 @@ mod tests {
     }
 
     #[test]
+    fn who_has_no_place_for_us_is_left_alone_for_longer() {
+        let (mut candidates, now) = (Candidates::new(false), Instant::now());
+        let peer = peer_id_of(&at(1, "3.3.3.3")).unwrap();
+        candidates.proved(&peer);
+        candidates.crowded(&peer, now);
+        candidates.lost(peer, now);
+        assert!(!candidates.offer(at(1, "3.3.3.3"), now + 11 * FIRST_WAIT));
+        assert!(candidates.offer(at(1, "3.3.3.3"), now + 16 * FIRST_WAIT));
+    }
+
+    #[test]
     fn who_meets_a_need_comes_first() {
         let (mut candidates, now) = (Candidates::new(false), Instant::now());
         let mut metadata = MetaData::default();
@@ -263,8 +288,10 @@ mod tests {
         let useful = record(2, "4.4.4.4", &forks(), &metadata);
         candidates.offer(useful.clone(), now);
         let needs = Needs { attestation: [9].into(), ..Needs::default() };
-        let dials = candidates.due(1, &needs, |_| false, std::iter::empty());
+        let dials = candidates.due(1, (&needs, 1), |_| false, std::iter::empty());
         assert_eq!(candidates.connected(dials[0].connection_id()), Some(useful));
+        assert!(!candidates.has_for(&needs));
+        assert!(candidates.due(1, (&needs, 1), |_| false, std::iter::empty()).is_empty(), "the other meets none");
     }
 
     #[test]

@@ -1,9 +1,17 @@
 //! The thread of discv5, with its runtime. No type of theirs leaves this file.
 
-use std::{net::UdpSocket, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    net::UdpSocket,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_channel::{Receiver, Sender};
-use discv5::{ConfigBuilder, Discv5, ListenConfig};
+use discv5::{ConfigBuilder, Discv5, ListenConfig, QueryError};
 use enr::{CombinedKey, NodeId};
 use futures::future::{self, FutureExt as _};
 use tracing::{debug, warn};
@@ -11,7 +19,7 @@ use tracing::{debug, warn};
 use super::{Needs, News, Order, Voted, record, scope::is_dialable};
 use crate::{
     metrics::{self, DISCOVERY_TABLE},
-    p2p::{config::Forks, identity::Enr},
+    p2p::{config::Forks, identity::Enr, meter::Meter},
 };
 
 /// discv5's own type of a record.
@@ -36,6 +44,10 @@ const INCOMING_PER_BUCKET: usize = 8;
 /// How often our address and the size of the table are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// discv5's bytes that were counted, received and sent. It counts those of the whole process: of several nodes in one, whoever
+/// looks first takes them.
+static COUNTED: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
 /// What the thread starts with.
 pub struct Plan {
     pub record: Enr,
@@ -45,10 +57,24 @@ pub struct Plan {
     /// Whether our address is what others say.
     pub follows_votes: bool,
     pub private_addresses: bool,
+    /// Where the thread's bytes are counted.
+    pub meter: Arc<Meter>,
 }
 
-/// Starts the thread, which ends when nobody holds the other end of `orders`. Returns when it listens.
-pub async fn spawn(plan: Plan, orders: Receiver<Order>, news: Sender<News>) -> Result<(), String> {
+impl Plan {
+    /// The same once more, with the same sockets.
+    pub fn again(&self) -> std::io::Result<Plan> {
+        let sockets = self.sockets.iter().map(UdpSocket::try_clone).collect::<std::io::Result<_>>()?;
+        let (record, boot_nodes, meter) = (self.record.clone(), self.boot_nodes.clone(), self.meter.clone());
+        Ok(Plan { record, sockets, boot_nodes, meter, ..*self })
+    }
+}
+
+/// Whether the thread listens now, or why it does not.
+pub type Ready = Receiver<Result<(), String>>;
+
+/// Starts the thread, which ends when nobody holds the other end of `orders`, or when discv5 fails.
+pub fn spawn(plan: Plan, orders: Receiver<Order>, news: Sender<News>) -> Result<Ready, String> {
     let (ready, is_ready) = async_channel::bounded(1);
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
@@ -66,7 +92,7 @@ pub async fn spawn(plan: Plan, orders: Receiver<Order>, news: Sender<News>) -> R
     };
     let thread = std::thread::Builder::new().name("discv5".into()).spawn(work);
     thread.map_err(|e| format!("discovery: no thread: {e}"))?;
-    is_ready.recv().await.unwrap_or_else(|_| Err("discovery: its thread ended at once".into()))
+    Ok(is_ready)
 }
 
 struct Worker {
@@ -76,15 +102,16 @@ struct Worker {
     /// What was last told of our address.
     told: Voted,
     follows_votes: bool,
+    meter: Arc<Meter>,
 }
 
 /// A search that goes on.
-type Search = Pin<Box<dyn Future<Output = Vec<TheirEnr>>>>;
+type Search = Pin<Box<dyn Future<Output = Result<Vec<TheirEnr>, QueryError>>>>;
 
 /// The one thing that the thread does next.
 enum Turn {
     Order(Order),
-    Searched(Vec<TheirEnr>),
+    Searched(Result<Vec<TheirEnr>, QueryError>),
     Look,
     End,
 }
@@ -125,7 +152,7 @@ async fn begin(plan: Plan) -> Result<Worker, String> {
     }
     server.start().await.map_err(|e| e.to_string())?;
     let told = voted(&record);
-    Ok(Worker { server, record, told, follows_votes: plan.follows_votes })
+    Ok(Worker { server, record, told, follows_votes: plan.follows_votes, meter: plan.meter })
 }
 
 impl Worker {
@@ -144,7 +171,12 @@ impl Worker {
             let turn = smol::future::race(smol::future::race(order, searched), look).await;
             match turn {
                 Turn::Order(order) => self.obey(order, &mut search, &news),
-                Turn::Searched(nodes) => {
+                Turn::Searched(Err(error)) => {
+                    // Its own task is gone: only a new start helps.
+                    warn!("a search for peers failed: {error}");
+                    return;
+                }
+                Turn::Searched(Ok(nodes)) => {
                     search = None;
                     let nodes: Vec<Enr> = nodes.iter().filter_map(to_ours).collect();
                     debug!(found = nodes.len(), "a search ended");
@@ -180,17 +212,12 @@ impl Worker {
             let Some(node) = to_ours_if_eth2(node) else { return false };
             record::is_of(&node, &forks) && (needs.is_empty() || needs.met_by(&node) > 0)
         };
-        let found = self.server.find_node_predicate(NodeId::random(), Box::new(is_wanted), SEARCH_RESULTS);
-        Box::pin(found.map(|found| {
-            found.unwrap_or_else(|error| {
-                warn!("a search for peers failed: {error}");
-                Vec::new()
-            })
-        }))
+        Box::pin(self.server.find_node_predicate(NodeId::random(), Box::new(is_wanted), SEARCH_RESULTS))
     }
 
-    /// Looks at the table, and at what discv5 made of others' votes. Returns whether our address has changed.
+    /// Looks at the table, the traffic, and what discv5 made of others' votes. Returns whether our address has changed.
     fn look(&mut self, news: &Sender<News>) -> bool {
+        count_bytes(&self.meter);
         metrics::set(&DISCOVERY_TABLE, &[], self.server.table_entries_id().len() as f64);
         let now = voted(&self.server.local_enr());
         let has_changed = self.follows_votes && now != self.told;
@@ -199,6 +226,13 @@ impl Worker {
         }
         has_changed
     }
+}
+
+fn count_bytes(meter: &Meter) {
+    let metrics = Discv5::metrics();
+    let new = |at: usize, total: usize| total.saturating_sub(COUNTED[at].fetch_max(total, Ordering::Relaxed));
+    meter.received(new(0, metrics.bytes_recv));
+    meter.sent(new(1, metrics.bytes_sent));
 }
 
 fn add(server: &Discv5, node: TheirEnr) {

@@ -12,6 +12,7 @@ use crate::p2p::{
     config::{P2pConfig, P2pError},
     discovery::{Discovery, Voted, is_dialable},
     identity::{Addresses, Enr, NodeKey},
+    meter::Meter,
     quic, tcp,
     upnp::{Port, Upnp},
 };
@@ -70,6 +71,7 @@ pub async fn start_discovery(
     key: &NodeKey,
     listen_addrs: &[Multiaddr],
     sockets: Vec<UdpSocket>,
+    meter: Meter,
 ) -> Result<Option<Discovery>, P2pError> {
     let Some(mut discovery) = config.discovery.clone() else { return Ok(None) };
     let listens: Vec<IpAddr> = listen_addrs.iter().filter_map(tcp::to_socket_addr).map(|socket| socket.ip()).collect();
@@ -78,7 +80,7 @@ pub async fn start_discovery(
     let boot_nodes = config.boot_nodes.iter().filter(|item| has_udp(item)).cloned();
     discovery.boot_nodes.extend(boot_nodes);
     let is_address_fixed = is_on_loopback || config.external_ip.is_some();
-    Discovery::start(discovery, enr, key.secret(), sockets, is_address_fixed).await.map(Some)
+    Discovery::start(discovery, enr, key.secret(), sockets, is_address_fixed, meter).await.map(Some)
 }
 
 /// Asks the router to let others in by IPv4, unless we listen on this machine only. IPv6 needs no mapping.

@@ -8,11 +8,11 @@ use libp2p::{
     multiaddr::Protocol,
     swarm::{ConnectionId, DialError},
 };
-use tracing::{debug, error, warn};
+use tracing::{debug, info, warn};
 
 use super::Service;
 use crate::{
-    metrics::{self, THIN_SUBNETS},
+    metrics::{self, DISCOVERY_RESTARTS, THIN_SUBNETS},
     p2p::{
         Multiaddr,
         discovery::{MAX_KEPT, Needs, News, write_kept},
@@ -44,12 +44,15 @@ impl Service {
     }
 
     pub(super) fn on_discovery_ended(&mut self) {
-        error!("discovery has failed: no new peers are found until the node is started again");
-        self.discovery = None;
+        let Some(discovery) = &mut self.discovery else { return };
+        let (pause, reason) = discovery.ended(Instant::now());
+        metrics::inc(&DISCOVERY_RESTARTS, &[]);
+        warn!("no new peers are found ({reason}): discovery is started again in {} s", pause.as_secs());
     }
 
     fn on_found(&mut self, records: Vec<Enr>, now: Instant) {
         let half = self.peers.len() < self.config.max_peers / 2;
+        let is_full = self.peers.len() >= self.config.max_peers;
         let Some(discovery) = &mut self.discovery else { return };
         let mut is_any_new = false;
         for record in records {
@@ -63,26 +66,49 @@ impl Service {
                 is_any_new |= discovery.candidates.offer(record, now);
             }
         }
+        if is_full {
+            return discovery.searched_at_target(is_any_new, now);
+        }
         discovery.searched(is_any_new && half || self.peers.is_empty(), now);
     }
 
-    /// While we have too few peers: dials those found, and searches for more.
+    /// While we have too few peers: dials those found, and searches for more. While we have enough: for subnets that lack some.
     pub(super) fn find_peers(&mut self, now: Instant) {
         self.reach.tick(self.peers.is_empty(), now);
         let wanted = self.config.max_peers.saturating_sub(self.peers.len());
         let Some(discovery) = &mut self.discovery else { return };
+        if discovery.restart_if_due(self.peers.values().filter_map(|peer| peer.record.clone()), now) {
+            info!("discovery is started again");
+        }
         if discovery.keeps_now(now) {
             self.keep_peers();
         }
-        let Some(discovery) = &self.discovery else { return };
+        let Some(discovery) = &mut self.discovery else { return };
         let dialing = discovery.candidates.dialing();
-        if wanted <= dialing {
-            return;
+        if wanted > dialing {
+            if discovery.candidates.waiting() > 0 {
+                self.dial_found(wanted - dialing, 0, now);
+            }
+            self.search(now);
+        } else if wanted == 0 && dialing == 0 && discovery.looks_now(now) {
+            self.find_needed(now);
         }
-        if discovery.candidates.waiting() > 0 {
-            self.dial_found(wanted - dialing, now);
+    }
+
+    /// Dials one who is in a subnet with too few peers, or searches for such. Whether it stays, and who leaves for it, is
+    /// decided as with everybody who comes: who is worth least leaves.
+    fn find_needed(&mut self, now: Instant) {
+        let Some(mut discovery) = self.discovery.take() else { return };
+        let needs = self.needs(&discovery.config.chain);
+        let (is_needed, is_met) = (!needs.is_empty(), discovery.candidates.has_for(&needs));
+        if is_needed && !is_met && discovery.is_due(now) {
+            debug!(?needs.attestation, ?needs.sync, ?needs.columns, "searching for subnets with too few peers");
+            discovery.search_for(&self.forks, needs, now);
         }
-        self.search(now);
+        self.discovery = Some(discovery);
+        if is_met {
+            self.dial_found(1, 1, now);
+        }
     }
 
     fn search(&mut self, now: Instant) {
@@ -94,7 +120,8 @@ impl Service {
         self.discovery = Some(discovery);
     }
 
-    fn dial_found(&mut self, wanted: usize, now: Instant) {
+    /// Dials to those found who are in at least `met` of the subnets that we need.
+    fn dial_found(&mut self, wanted: usize, met: usize, now: Instant) {
         let Some(mut discovery) = self.discovery.take() else { return };
         let needs = self.needs(&discovery.config.chain);
         let ours = self.key.peer_id();
@@ -103,7 +130,7 @@ impl Service {
         };
         let outbound = self.peers.values().filter(|peer| peer.direction == Direction::Outbound);
         let connected: Vec<IpAddr> = outbound.filter_map(|peer| ip_of(&peer.addr)).collect();
-        let dials = discovery.candidates.due(wanted, &needs, is_ours, connected.into_iter());
+        let dials = discovery.candidates.due(wanted, (&needs, met), is_ours, connected.into_iter());
         for opts in dials {
             let (id, peer) = (opts.connection_id(), opts.get_peer_id());
             match self.swarm.dial(opts) {
@@ -161,6 +188,14 @@ impl Service {
     pub(super) fn on_found_lost(&mut self, id: PeerId, now: Instant) {
         if let Some(discovery) = &mut self.discovery {
             discovery.candidates.lost(id, now);
+        }
+    }
+
+    /// A peer has no place for us.
+    pub(super) fn on_crowded(&mut self, id: &PeerId, now: Instant) {
+        self.dialer.crowded(id);
+        if let Some(discovery) = &mut self.discovery {
+            discovery.candidates.crowded(id, now);
         }
     }
 

@@ -148,7 +148,7 @@ impl Service {
             self.dialer.useless(&id);
         }
         if code == GoodbyeReason::TooManyPeers as u64 {
-            self.dialer.crowded(&id);
+            self.on_crowded(&id, Instant::now());
         }
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.goodbye = Some(code);

@@ -62,7 +62,8 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
     let enr = key.record(&named, &config.forks, &metadata, last.as_ref())?;
     keep_record(&addresses::record_file(&config), &enr);
     info!(peer = %key.peer_id(), %enr, "listening on {listen_addrs:?}");
-    let discovery = addresses::start_discovery(&config, &enr, &key, &listen_addrs, sockets).await?;
+    let discovery =
+        addresses::start_discovery(&config, &enr, &key, &listen_addrs, sockets, meters.of_discovery()).await?;
     let private_addresses = discovery.as_ref().is_some_and(|discovery| discovery.config.private_addresses);
     let identity = Identity {
         peer_id: key.peer_id(),
@@ -173,6 +174,15 @@ impl Service {
         Ok(())
     }
 
+    /// How many messages gossip should bring has changed.
+    pub(super) fn set_active_validators(&mut self, active_validators: u64) {
+        if std::mem::replace(&mut self.config.network_size.active_validators, active_validators) != active_validators
+            && let Err(e) = self.subscribe()
+        {
+            tracing::error!("{e}");
+        }
+    }
+
     /// Begins to listen to a topic, or ends it; again after each change of forks.
     pub(in crate::p2p) fn listen(&mut self, topic: Topic, listens: bool) {
         let has_changed = if listens { self.topics.insert(topic) } else { self.topics.remove(&topic) };
@@ -227,7 +237,7 @@ impl Service {
             Ok(enr) if enr == identity.enr => {}
             Ok(enr) => {
                 keep_record(&addresses::record_file(&self.config), &enr);
-                if let Some(discovery) = &self.discovery {
+                if let Some(discovery) = &mut self.discovery {
                     discovery.tell(&enr);
                 }
                 identity.enr = enr;

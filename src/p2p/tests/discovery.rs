@@ -95,3 +95,40 @@ fn a_change_of_forks_makes_a_newer_record_that_others_see() {
         eventually(async || peers_of(&other).await == 1).await;
     });
 }
+
+#[test]
+fn a_full_node_looks_for_a_subnet_that_nobody_serves() {
+    smol::block_on(async {
+        let topic = Topic::BeaconAttestation(9);
+        let full_of = async |peers: usize| {
+            let node = finder(None, |config| config.max_peers = peers).await;
+            let mut with = Vec::new();
+            for _ in 0..peers {
+                with.push(node_connected_to(&[&node]).await);
+            }
+            eventually(async || peers_of(&node).await == peers).await;
+            (node, with)
+        };
+        // Neither looks for anybody: both are full.
+        let (seeker, _first) = full_of(2).await;
+        let (wanted, _second) = full_of(1).await;
+        let subnets = Subnets { listen: [topic].into(), attnets: [9].into(), ..Subnets::default() };
+        wanted.handle.set_subnets(subnets);
+        eventually(async || wanted.handle.identity().metadata.attnets.get(9).unwrap()).await;
+        // Somebody whom both know, which they do when it has gone to them by what discovery found.
+        let boot_nodes = [&seeker, &wanted].map(|node| node.handle.local_enr().to_base64());
+        let change = |config: &mut P2pConfig| config.discovery.as_mut().unwrap().boot_nodes = boot_nodes.into();
+        let introducer = finder(None, change).await;
+        for node in [&seeker, &wanted] {
+            let introduced = introducer.handle.peer_id();
+            let is_it = |event| matches!(event, PeerEvent::Connected { peer, .. } if peer == introduced);
+            while !is_it(come_or_gone(node).await) {}
+        }
+        // It finds no place, and leaves.
+        eventually(async || introducer.handle.peers().await.is_empty()).await;
+        seeker.handle.listen(topic, true);
+        let is_there = async || seeker.handle.peers().await.iter().any(|info| info.peer == wanted.handle.peer_id());
+        eventually(is_there).await;
+        eventually(async || peers_of(&seeker).await == 2 && is_there().await).await;
+    });
+}
