@@ -130,6 +130,17 @@ pub enum BlockSource {
     Api,
 }
 
+/// What is checked of a validator's block before it is published. The checks of gossip refuse a second block of a slot.
+/// <https://ethereum.github.io/beacon-APIs/#/Beacon/publishBlockV2>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BroadcastValidation {
+    /// What everybody checks who passes it on.
+    #[default]
+    Gossip,
+    /// All but that its data are here: the transition, and the execution client's word.
+    Consensus,
+}
+
 /// A block on its way to a block task.
 pub(crate) struct BlockWork {
     pub block: Arc<SignedBeaconBlock>,
@@ -138,8 +149,17 @@ pub(crate) struct BlockWork {
     pub received_ms: u64,
     /// Who waits for the result.
     pub reply: Option<Sender<Result<Hash256, BlockError>>>,
-    /// Its columns, if it is ours: published with it.
+    /// What goes with it, if it is ours.
+    pub ours: OurBlock,
+}
+
+/// What goes with a block of our own.
+#[derive(Default)]
+pub(crate) struct OurBlock {
+    /// Its columns: published with it.
     pub columns: Vec<Arc<DataColumnSidecar>>,
+    /// When it is published.
+    pub validation: BroadcastValidation,
 }
 
 /// A peer, as the tasks that ask peers know it.

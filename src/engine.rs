@@ -5,18 +5,19 @@
 mod payload;
 mod stand_in;
 
-pub use payload::{BlobsBundle, BuiltPayload};
+pub use payload::{BlobsBundle, BuiltPayload, kzg_commitment_to_versioned_hash};
+pub use stand_in::StandIn;
 
-use crate::types::{Address, ExecutionPayload, ExecutionPayloadHeader, Hash256, Withdrawal};
+use crate::types::{Address, ExecutionPayload, ExecutionPayloadHeader, Hash256, KZGCommitment, Withdrawal};
 
 /// Who makes and judges payloads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Engine {
     /// Nobody: payloads are believed, and blocks can't be proposed.
     #[default]
     None,
-    /// The devnet's stand-in, which makes empty payloads that no real execution client would accept.
-    StandIn,
+    /// The devnet's stand-in, which makes payloads that no real execution client would accept.
+    StandIn(StandIn),
 }
 
 /// What the consensus layer decides of a payload.
@@ -56,15 +57,16 @@ impl Engine {
     ) -> Result<BuiltPayload, EngineError> {
         match self {
             Engine::None => Err(EngineError::NoEngine),
-            Engine::StandIn => stand_in::build_payload(parent, attributes),
+            Engine::StandIn(stand_in) => stand_in.build_payload(parent, attributes),
         }
     }
 
-    /// Judges a payload: nothing if it is valid or nobody can tell, otherwise what is wrong with it.
-    pub fn judge_payload(&self, payload: &ExecutionPayload) -> Option<String> {
+    /// Judges a payload, which must have the blobs with these commitments: nothing if it is valid or nobody can tell,
+    /// otherwise what is wrong with it.
+    pub fn judge_payload(&self, payload: &ExecutionPayload, commitments: &[KZGCommitment]) -> Option<String> {
         match self {
             Engine::None => None,
-            Engine::StandIn => stand_in::judge_payload(payload),
+            Engine::StandIn(_) => stand_in::judge_payload(payload, commitments),
         }
     }
 }

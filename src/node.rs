@@ -1,6 +1,7 @@
 //! Wiring, supervision, shutdown and the command line: the only room that knows all.
 
 pub mod bench;
+pub mod blobs;
 mod bridge;
 pub mod budget;
 mod cli;

@@ -1,6 +1,6 @@
 //! Blocks and headers, and the block that a validator publishes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use hyper::StatusCode;
 use serde::Serialize;
@@ -16,7 +16,8 @@ use super::{
     response::{Answer, ApiError, SSZ, data, json, of_fork, status, whole},
 };
 use crate::{
-    chain::{BlockError, BlockSource, columns::columns_of_blobs},
+    chain::{BlockError, BroadcastValidation, columns::columns_of_blobs},
+    metrics::{self, PROPOSAL_STAGE_SECONDS},
     types::{Hash256, SignedBeaconBlockHeader, SignedBlockContents},
 };
 
@@ -114,29 +115,47 @@ pub(super) fn block(api: &Api, request: &Request) -> Answer {
     Ok(of_fork(answer, fork))
 }
 
-/// Takes a signed block and waits until it is imported. The checks before it is published are always the whole of gossip's,
-/// whatever `broadcast_validation` asks for beyond them is done by the import.
+/// Takes a signed block with its blobs and waits until it is imported.
 pub(super) fn publish(api: &Api, request: &Request) -> Answer {
-    let levels = ["gossip", "consensus", "consensus_and_equivocation"];
-    if let Some(unknown) = request.query("broadcast_validation").filter(|level| !levels.contains(level)) {
-        return Err(ApiError::bad_request(format!("invalid broadcast_validation: {unknown:?}")));
-    }
+    let validation = broadcast_validation(request)?;
+    let began = Instant::now();
     let contents = signed_contents(api, request)?;
+    stage("decode", began);
     let block = &contents.signed_block.message;
     let (slot, fork) = (block.slot, api.fork_at(block.slot)?);
     if request.body_fork()?.is_some_and(|said| said != fork) || block.body.layout != fork.into() {
         return Err(ApiError::bad_request(format!("slot {slot} is of the fork {fork}, the block is not")));
     }
+    let began = Instant::now();
     let columns = columns_of_blobs(api.chain().config(), &contents.signed_block, &contents.blobs, &contents.kzg_proofs);
     let columns = columns.map_err(ApiError::bad_request)?.into_iter().map(Arc::new).collect();
+    stage("cells", began);
+    // The blobs are in the columns now.
     let SignedBlockContents { signed_block, .. } = contents;
-    match block_on(api.chain().import_with_columns(Arc::new(signed_block), BlockSource::Api, columns)) {
+    let began = Instant::now();
+    let result = block_on(api.chain().publish_block(Arc::new(signed_block), columns, validation));
+    stage("import", began);
+    match result {
         Ok(_) => Ok(status(StatusCode::OK)),
         // It may be fine, and other nodes have it: we could not tell.
         Err(BlockError::NotYet(_) | BlockError::DataUnavailable { .. }) => Ok(status(StatusCode::ACCEPTED)),
         Err(error @ BlockError::Internal(_)) => Err(ApiError::internal(error)),
         Err(error) => Err(ApiError::bad_request(error)),
     }
+}
+
+/// What the client wants to be checked before the block is published.
+fn broadcast_validation(request: &Request) -> Result<BroadcastValidation, ApiError> {
+    match request.query("broadcast_validation") {
+        None | Some("gossip") => Ok(BroadcastValidation::Gossip),
+        // A second block of the slot does not pass the checks of gossip.
+        Some("consensus" | "consensus_and_equivocation") => Ok(BroadcastValidation::Consensus),
+        Some(unknown) => Err(ApiError::bad_request(format!("invalid broadcast_validation: {unknown:?}"))),
+    }
+}
+
+fn stage(name: &'static str, began: Instant) {
+    metrics::observe(&PROPOSAL_STAGE_SECONDS, &[("stage", name)], began.elapsed().as_secs_f64());
 }
 
 /// The block in a request's body. SSZ does not tell its fork: without the header it counts as of the present one.

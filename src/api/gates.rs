@@ -23,7 +23,8 @@ pub struct Limits {
     pub body_time: Duration,
     /// Time for which a client may take nothing of what is ready for it.
     pub stall_time: Duration,
-    /// Bytes of one request's body. The largest is a signed block with the blobs and proofs of 21 blobs in hexadecimal.
+    /// Bytes of one request's body. The largest is a signed block with its blobs in hexadecimal: twice the ten megabytes that a
+    /// block may have, and twice 134 KiB for each of 21 blobs with its proofs, are 26 MiB; the rest is for more blobs.
     pub body_bytes: usize,
     /// Bytes of all requests' bodies together, so that many large ones do not add up.
     pub all_body_bytes: usize,

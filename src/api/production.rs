@@ -1,5 +1,7 @@
 //! What validators ask the node to prepare: blocks, votes, sums of votes.
 
+use std::time::Instant;
+
 use hyper::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::json;
@@ -14,6 +16,7 @@ use super::{
 };
 use crate::{
     chain::produce::{ProduceError, ProducedBlock},
+    metrics::{self, PROPOSAL_STAGE_SECONDS},
     types::{
         BLSSignature, BlockContents, ForkName, Hash256,
         preset::{MAX_COMMITTEES_PER_SLOT, SYNC_COMMITTEE_SUBNET_COUNT},
@@ -31,25 +34,37 @@ pub(super) fn block(api: &Api, request: &Request) -> Answer {
     };
     // There is no builder to prefer, but a wrong value is still an error.
     request.query_number("builder_boost_factor")?;
+    let began = Instant::now();
     let produced = block_on(api.producer().produce_block(slot, randao_reveal, graffiti))?;
+    metrics::observe(&PROPOSAL_STAGE_SECONDS, &[("stage", "produce")], began.elapsed().as_secs_f64());
     let fork = produced.fork;
     let (payload_value, block_value) =
         (produced.execution_payload_value.to_string(), produced.consensus_block_value.to_string());
     let contents = contents(produced)?;
     let mut answer = match media {
         Media::Ssz => whole(SSZ, contents.as_ssz_bytes()),
-        Media::Json => json(&json!({
-            "version": fork.as_str(),
-            "execution_payload_blinded": false,
-            "execution_payload_value": payload_value,
-            "consensus_block_value": block_value,
-            "data": contents,
-        }))?,
+        Media::Json => json(&Produced {
+            version: fork.as_str(),
+            execution_payload_blinded: false,
+            execution_payload_value: &payload_value,
+            consensus_block_value: &block_value,
+            data: &contents,
+        })?,
     };
     set(&mut answer, "eth-execution-payload-blinded", "false")?;
     set(&mut answer, "eth-execution-payload-value", &payload_value)?;
     set(&mut answer, "eth-consensus-block-value", &block_value)?;
     Ok(of_fork(answer, fork))
+}
+
+/// The answer in JSON.
+#[derive(Serialize)]
+struct Produced<'a> {
+    version: &'static str,
+    execution_payload_blinded: bool,
+    execution_payload_value: &'a str,
+    consensus_block_value: &'a str,
+    data: &'a BlockContents,
 }
 
 /// A block with its blobs, as they go over HTTP.

@@ -9,8 +9,8 @@ use async_channel::Receiver;
 use smol::lock::SemaphoreGuardArc;
 
 use super::{
-    BlockError, BlockSource, BlockWork, ExecutionCommand, PayloadVerdict, PendingMessage, Shared, Snapshot,
-    StoreMessage, TaskError,
+    BlockError, BlockSource, BlockWork, BroadcastValidation, ExecutionCommand, OurBlock, PayloadVerdict,
+    PendingMessage, Shared, Snapshot, StoreMessage, TaskError,
     gossip::{
         InvalidBlock,
         beacon_block::{self, Passed, validate_beacon_block_gossip},
@@ -59,7 +59,7 @@ impl From<GossipBlock> for BlockWork {
             source: BlockSource::Gossip(gossip.id),
             received_ms: gossip.received_ms,
             reply: None,
-            columns: Vec::new(),
+            ours: OurBlock::default(),
         }
     }
 }
@@ -121,8 +121,8 @@ impl BlockTask {
         let passed = self.check(&snapshot, root).await;
         self.stage("gossip");
         match passed {
-            Ok(Passed::All) => self.pass_on(),
-            Ok(Passed::AllButProposer) => {}
+            Ok(Passed::All) if self.work.ours.validation == BroadcastValidation::Gossip => self.pass_on(),
+            Ok(_) => {}
             Err(BlockError::UnknownParent { parent }) => return Err(self.keep_orphan(&snapshot, root, parent).await),
             Err(error) => return Err(error),
         }
@@ -317,7 +317,7 @@ impl BlockTask {
             BlockSource::Api => {
                 let block = Publication::Block(self.work.block.clone());
                 self.shared.tell_network(NetworkCommand::Publish(block));
-                self.shared.publish_columns(&self.work.columns);
+                self.shared.publish_columns(std::mem::take(&mut self.work.ours.columns));
             }
             _ => {}
         }

@@ -165,6 +165,14 @@ impl ChainHandle {
         }
     }
 
+    /// Keeps at least so many groups of columns, now and after restarts.
+    pub async fn keep_groups(&self, groups: u64) -> Result<(), DbError> {
+        let shared = self.shared.clone();
+        smol::unblock(move || shared.raise_custody(groups)).await?;
+        self.shared.announce_custody();
+        Ok(())
+    }
+
     /// Groups of columns that we keep and others are told of.
     pub fn custody_groups(&self) -> u64 {
         self.shared.custody.groups()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_channel::Receiver;
 
 use super::{
-    BlockSource, BlockWork, Clock, MessageWork, Shared, Snapshot, StoreMessage, Vote,
+    BlockSource, BlockWork, BroadcastValidation, Clock, MessageWork, OurBlock, Shared, Snapshot, StoreMessage, Vote,
     error::BlockError,
     events::ChainEvent,
     gossip::Refusal,
@@ -80,25 +80,37 @@ impl ChainHandle {
         block: Arc<SignedBeaconBlock>,
         source: BlockSource,
     ) -> Result<Hash256, BlockError> {
-        self.import_with_columns(block, source, Vec::new()).await
+        self.run_block(block, source, OurBlock::default()).await
     }
 
-    /// As [`Self::import_block`], for a block of our own with all its columns, which must be valid. They are published right
-    /// after the block.
-    pub async fn import_with_columns(
+    /// Imports a block of our own with all its columns, which must be valid, and publishes both once the checks are passed.
+    pub async fn publish_block(
+        &self,
+        block: Arc<SignedBeaconBlock>,
+        columns: Vec<Arc<DataColumnSidecar>>,
+        validation: BroadcastValidation,
+    ) -> Result<Hash256, BlockError> {
+        if !columns.is_empty() {
+            // Beside the import, which does not wait for them to be on the disk.
+            let (hashed, handle, columns) = (block.clone(), self.clone(), columns.clone());
+            let provide = async move {
+                let root = smol::unblock(move || hashed.root()).await;
+                handle.provide_columns(root, columns, false).await;
+            };
+            smol::spawn(provide).detach();
+        }
+        self.run_block(block, BlockSource::Api, OurBlock { columns, validation }).await
+    }
+
+    async fn run_block(
         &self,
         block: Arc<SignedBeaconBlock>,
         source: BlockSource,
-        columns: Vec<Arc<DataColumnSidecar>>,
+        ours: OurBlock,
     ) -> Result<Hash256, BlockError> {
-        if !columns.is_empty() {
-            let hashed = block.clone();
-            let root = smol::unblock(move || hashed.root()).await;
-            self.provide_columns(root, columns.clone(), false).await;
-        }
         let (reply, answer) = async_channel::bounded(1);
         let received_ms = self.shared.clock.now_ms();
-        let work = BlockWork { block, source, received_ms, reply: Some(reply), columns };
+        let work = BlockWork { block, source, received_ms, reply: Some(reply), ours };
         let gone = || BlockError::Internal("the block task has ended; the node is stopping".into());
         self.shared.work.send(work).await.map_err(|_| gone())?;
         answer.recv().await.unwrap_or_else(|_| Err(gone()))

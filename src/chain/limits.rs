@@ -125,7 +125,7 @@ pub const COLUMN_BATCH_WAIT_MS: u64 = 25;
 /// Columns verified at once: those that a node without many validators samples of a block, twice. At most 0.7 MB of 21 blobs.
 pub const COLUMNS_PER_BATCH: usize = 16;
 /// Columns of gossip whose block's parent is not known yet that are kept until it is: those of two blocks, twice. At most
-/// 1.5 MB. What is dropped is asked for by root.
+/// 1.5 MB; more only for who keeps more, those of two blocks. What is dropped is asked for by root.
 pub const EARLY_COLUMNS: usize = 32;
 /// Whether the parent of an early column has come is looked at this often: it decides how soon the block is imported.
 pub const EARLY_INTERVAL_MS: u64 = 50;

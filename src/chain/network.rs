@@ -118,13 +118,8 @@ pub type ColumnAnswerSender = Sender<Result<Arc<DataColumnSidecar>, RequestError
 pub enum Publication {
     /// On `beacon_block`.
     Block(Arc<SignedBeaconBlock>),
-    /// On a subnet of columns.
-    Column {
-        /// The subnet.
-        subnet: u64,
-        /// The column.
-        sidecar: Arc<DataColumnSidecar>,
-    },
+    /// All columns of a block, each on its subnet.
+    Columns(Vec<Arc<DataColumnSidecar>>),
     /// On the topic of a small message.
     Message(GossipMessage),
 }

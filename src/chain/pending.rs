@@ -15,7 +15,7 @@ use std::{
 use async_channel::Receiver;
 
 use super::{
-    BlockSource, BlockWork, Shared, Snapshot, TaskError,
+    BlockSource, BlockWork, OurBlock, Shared, Snapshot, TaskError,
     gossip::InvalidBlock,
     limits::*,
     network::{Fault, NetworkCommand, Peer},
@@ -230,7 +230,7 @@ impl PendingTask {
                     source: BlockSource::Stored,
                     received_ms,
                     reply: None,
-                    columns: Vec::new(),
+                    ours: OurBlock::default(),
                 };
                 if self.shared.work.try_send(work).is_err() {
                     return;
@@ -313,7 +313,7 @@ async fn fetch(shared: &Arc<Shared>, peer: Peer, roots: Vec<Hash256>) {
             source: BlockSource::ByRoot(peer.clone()),
             received_ms,
             reply: None,
-            columns: Vec::new(),
+            ours: OurBlock::default(),
         };
         if shared.work.send(work).await.is_err() {
             return;

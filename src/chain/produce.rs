@@ -68,7 +68,7 @@ impl Producer {
         }
         let state = self.state_for(compute_epoch_at_slot(slot)).await?;
         let pooled = self.pools.for_block(slot, snapshot.head_root, state.clone()).await;
-        let (shared, engine) = (self.chain.shared.clone(), self.engine);
+        let (shared, engine) = (self.chain.shared.clone(), self.engine.clone());
         smol::unblock(move || {
             let ctx = Context { config: &shared.config, keys: &shared.keys };
             let mut state = BeaconState::clone(&state);

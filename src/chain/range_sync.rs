@@ -11,7 +11,7 @@ use std::{
 use async_channel::Receiver;
 
 use super::{
-    BlockError, BlockSource, BlockWork, ColumnSet, KnownPeer, Shared, Snapshot, StoreMessage, TaskError,
+    BlockError, BlockSource, BlockWork, ColumnSet, KnownPeer, OurBlock, Shared, Snapshot, StoreMessage, TaskError,
     columns::fetch_range,
     limits::*,
     network::{Fault, NetworkCommand, Parting, Peer, PeerEvent, Status},
@@ -361,7 +361,7 @@ impl SyncTask {
             let (reply, answer) = async_channel::bounded(1);
             let received_ms = self.shared.clock.now_ms();
             let source = BlockSource::ByRange(peer.clone());
-            let work = BlockWork { block, source, received_ms, reply: Some(reply), columns: Vec::new() };
+            let work = BlockWork { block, source, received_ms, reply: Some(reply), ours: OurBlock::default() };
             let stopping = || BatchError::Failed("the node is stopping".into());
             self.shared.work.send(work).await.map_err(|_| stopping())?;
             match answer.recv().await.map_err(|_| stopping())? {

@@ -1,15 +1,21 @@
 //! A stand-in for an execution client, for devnets in one process. It executes nothing.
 //!
-//! Its payloads are valid for the consensus layer and carry no transaction, no blob and no request. Block hashes are made
-//! up: the hash of a label and of the payload's SSZ root, where Ethereum has Keccak of an RLP header. So a payload of the
-//! stand-in can't be taken for a real one, nor a real one for the stand-in's.
+//! Its payloads are valid for the consensus layer; they carry no request, and no transaction but one that stands for all that
+//! bring blobs: the type byte of those and the blobs' versioned hashes, unsigned. That ties the payload to the block's
+//! commitments, as with a real client. Blobs cost nothing, so there is no excess of blob gas. Block hashes are made up: the hash
+//! of a label and of the payload's SSZ root, where Ethereum has Keccak of an RLP header. So a payload of the stand-in can't be
+//! taken for a real one, nor a real one for the stand-in's.
+
+use std::sync::Arc;
 
 use ethereum_hashing::hash_fixed;
 use ssz_types::VariableList;
 use tree_hash::TreeHash as _;
 
-use super::{BuiltPayload, EngineError, PayloadAttributes};
-use crate::types::{ExecutionPayload, ExecutionPayloadHeader, Hash256, U256};
+use super::{BlobsBundle, BuiltPayload, EngineError, PayloadAttributes, kzg_commitment_to_versioned_hash};
+use crate::types::{
+    ExecutionPayload, ExecutionPayloadHeader, Hash256, KZGCommitment, Transactions, U256, preset::NUMBER_OF_COLUMNS,
+};
 
 /// What is hashed before a payload's root.
 const LABEL: &[u8; 32] = b"hornero stand-in execution block";
@@ -18,42 +24,96 @@ const EXTRA_DATA: &[u8] = b"hornero stand-in";
 const GAS_LIMIT: u64 = 30_000_000;
 /// In wei: the smallest that a real chain gets to.
 const BASE_FEE: u64 = 7;
+/// The type of transactions with blobs.
+const BLOB_TX_TYPE: u8 = 3;
+/// Gas of a blob: its bytes.
+const GAS_PER_BLOB: u64 = 1 << 17;
 
-/// The empty payload on top of `parent`. The same input gives the same payload.
-pub(super) fn build_payload(
-    parent: &ExecutionPayloadHeader,
-    attributes: PayloadAttributes,
-) -> Result<BuiltPayload, EngineError> {
-    let count = attributes.withdrawals.len();
-    let mut payload = ExecutionPayload {
-        parent_hash: parent.block_hash,
-        fee_recipient: attributes.suggested_fee_recipient,
-        state_root: parent.state_root,
-        receipts_root: Hash256::ZERO,
-        logs_bloom: Default::default(),
-        prev_randao: attributes.prev_randao,
-        block_number: parent.block_number + 1,
-        gas_limit: GAS_LIMIT,
-        gas_used: 0,
-        timestamp: attributes.timestamp,
-        extra_data: VariableList::new(EXTRA_DATA.to_vec()).expect("at most 32 bytes"),
-        base_fee_per_gas: U256::from(BASE_FEE),
-        block_hash: Hash256::ZERO,
-        transactions: Default::default(),
-        withdrawals: VariableList::new(attributes.withdrawals).map_err(|_| EngineError::TooManyWithdrawals(count))?,
-        blob_gas_used: 0,
-        excess_blob_gas: 0,
-    };
-    payload.block_hash = block_hash(&payload);
-    Ok(BuiltPayload { payload, ..Default::default() })
+/// The stand-in and the blobs that it puts into its payloads. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct StandIn {
+    blobs: Arc<BlobsBundle>,
 }
 
-/// What is wrong with a payload, if it is not the stand-in's.
-pub(super) fn judge_payload(payload: &ExecutionPayload) -> Option<String> {
-    if !payload.transactions.is_empty() {
+impl StandIn {
+    /// Blobs as they are since Fulu, with the proofs of their cells. Payloads have none, one, two, ... and all of these blobs, in turn by their number; after all come none again.
+    pub fn with_blobs(blobs: BlobsBundle) -> StandIn {
+        StandIn { blobs: Arc::new(blobs) }
+    }
+
+    /// The payload on top of `parent`. The same input gives the same payload.
+    pub(super) fn build_payload(
+        &self,
+        parent: &ExecutionPayloadHeader,
+        attributes: PayloadAttributes,
+    ) -> Result<BuiltPayload, EngineError> {
+        let block_number = parent.block_number + 1;
+        let blobs = self.blobs_of(block_number);
+        let count = attributes.withdrawals.len();
+        let mut payload = ExecutionPayload {
+            parent_hash: parent.block_hash,
+            fee_recipient: attributes.suggested_fee_recipient,
+            state_root: parent.state_root,
+            receipts_root: Hash256::ZERO,
+            logs_bloom: Default::default(),
+            prev_randao: attributes.prev_randao,
+            block_number,
+            gas_limit: GAS_LIMIT,
+            gas_used: 0,
+            timestamp: attributes.timestamp,
+            extra_data: VariableList::new(EXTRA_DATA.to_vec()).expect("at most 32 bytes"),
+            base_fee_per_gas: U256::from(BASE_FEE),
+            block_hash: Hash256::ZERO,
+            transactions: transactions(&blobs.commitments),
+            withdrawals: VariableList::new(attributes.withdrawals)
+                .map_err(|_| EngineError::TooManyWithdrawals(count))?,
+            blob_gas_used: blob_gas(&blobs.commitments),
+            excess_blob_gas: 0,
+        };
+        payload.block_hash = block_hash(&payload);
+        Ok(BuiltPayload { payload, blobs, ..BuiltPayload::default() })
+    }
+
+    /// The blobs of a payload.
+    fn blobs_of(&self, block_number: u64) -> BlobsBundle {
+        let BlobsBundle { commitments, proofs, blobs } = &*self.blobs;
+        let count = (block_number % (blobs.len() as u64 + 1)) as usize;
+        let first = |length: usize| length.min(count);
+        BlobsBundle {
+            commitments: commitments[..first(commitments.len())].to_vec(),
+            proofs: proofs[..proofs.len().min(count * NUMBER_OF_COLUMNS)].to_vec(),
+            blobs: blobs[..first(blobs.len())].to_vec(),
+        }
+    }
+}
+
+/// What is wrong with a payload of a block with these commitments, if it is not the stand-in's.
+pub(super) fn judge_payload(payload: &ExecutionPayload, commitments: &[KZGCommitment]) -> Option<String> {
+    let is_for_blobs = |transaction: &[u8]| transaction.first() == Some(&BLOB_TX_TYPE);
+    if !payload.transactions.iter().all(|transaction| is_for_blobs(transaction)) {
         return Some("the stand-in can't execute transactions".into());
     }
+    let has_blobs = payload.transactions == transactions(commitments);
+    if !has_blobs || payload.blob_gas_used != blob_gas(commitments) {
+        return Some("the payload's blobs are not those of the block".into());
+    }
     (payload.block_hash != block_hash(payload)).then(|| "the block hash is not the one that the stand-in gives".into())
+}
+
+/// The one that brings these blobs; none without blobs.
+fn transactions(commitments: &[KZGCommitment]) -> Transactions {
+    if commitments.is_empty() {
+        return Transactions::default();
+    }
+    let mut bytes = vec![BLOB_TX_TYPE];
+    bytes.extend(commitments.iter().flat_map(|commitment| kzg_commitment_to_versioned_hash(commitment).0));
+    // A block's few commitments are far from the limit of a gigabyte.
+    let transaction = VariableList::new(bytes).unwrap_or_default();
+    VariableList::new(vec![transaction]).unwrap_or_default()
+}
+
+fn blob_gas(commitments: &[KZGCommitment]) -> u64 {
+    GAS_PER_BLOB * commitments.len() as u64
 }
 
 /// The made-up hash: of the label and of the payload's root with an empty hash.
@@ -70,7 +130,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::Engine,
-        types::{Address, Withdrawal, preset::MAX_WITHDRAWALS_PER_PAYLOAD},
+        types::{Address, Blob, KZGProof, Withdrawal, preset::MAX_WITHDRAWALS_PER_PAYLOAD},
     };
 
     fn attributes(withdrawals: usize) -> PayloadAttributes {
@@ -82,25 +142,57 @@ mod tests {
         }
     }
 
+    fn engine() -> Engine {
+        Engine::StandIn(StandIn::default())
+    }
+
+    /// Two blobs; what they say does not matter here.
+    fn with_blobs() -> Engine {
+        Engine::StandIn(StandIn::with_blobs(BlobsBundle {
+            commitments: vec![KZGCommitment::repeat_byte(1), KZGCommitment::repeat_byte(2)],
+            proofs: vec![KZGProof::repeat_byte(3); 2 * NUMBER_OF_COLUMNS],
+            blobs: vec![Blob::default(); 2],
+        }))
+    }
+
     #[test]
     fn a_payload_has_what_it_was_asked_for_and_is_judged_valid() {
         let parent =
             ExecutionPayloadHeader { block_hash: Hash256::repeat_byte(9), block_number: 41, ..Default::default() };
-        let payload = Engine::StandIn.build_payload(&parent, attributes(2)).unwrap().payload;
+        let payload = engine().build_payload(&parent, attributes(2)).unwrap().payload;
         assert_eq!(payload.parent_hash, parent.block_hash);
         assert_eq!((payload.block_number, payload.timestamp, payload.withdrawals.len()), (42, 1_700_000_012, 2));
-        assert_eq!(payload, Engine::StandIn.build_payload(&parent, attributes(2)).unwrap().payload);
-        assert_eq!(Engine::StandIn.judge_payload(&payload), None);
+        assert_eq!(payload, engine().build_payload(&parent, attributes(2)).unwrap().payload);
+        assert_eq!(engine().judge_payload(&payload, &[]), None);
+    }
+
+    #[test]
+    fn payloads_have_more_and_more_blobs_and_then_none() {
+        let engine = with_blobs();
+        let mut parent = ExecutionPayloadHeader::default();
+        for count in [1, 2, 0, 1] {
+            let BuiltPayload { payload, blobs, .. } = engine.build_payload(&parent, attributes(0)).unwrap();
+            assert_eq!((blobs.commitments.len(), blobs.blobs.len()), (count, count));
+            assert_eq!(blobs.proofs.len(), count * NUMBER_OF_COLUMNS);
+            assert_eq!(
+                (payload.blob_gas_used, payload.transactions.is_empty()),
+                (count as u64 * (1 << 17), count == 0)
+            );
+            assert_eq!(engine.judge_payload(&payload, &blobs.commitments), None);
+            let other = [KZGCommitment::repeat_byte(9)];
+            assert!(engine.judge_payload(&payload, &other).unwrap().contains("blobs"));
+            parent = ExecutionPayloadHeader { block_number: payload.block_number, ..parent };
+        }
     }
 
     #[test]
     fn a_payload_that_was_changed_is_refused() {
-        let mut payload = Engine::StandIn.build_payload(&Default::default(), attributes(0)).unwrap().payload;
+        let mut payload = engine().build_payload(&Default::default(), attributes(0)).unwrap().payload;
         payload.timestamp += 1;
-        assert!(Engine::StandIn.judge_payload(&payload).unwrap().contains("hash"));
+        assert!(engine().judge_payload(&payload, &[]).unwrap().contains("hash"));
         payload.transactions = VariableList::new(vec![Default::default()]).unwrap();
         payload.block_hash = block_hash(&payload);
-        assert!(Engine::StandIn.judge_payload(&payload).unwrap().contains("transactions"));
+        assert!(engine().judge_payload(&payload, &[]).unwrap().contains("transactions"));
     }
 
     #[test]
@@ -108,7 +200,7 @@ mod tests {
         let none = Engine::None.build_payload(&Default::default(), attributes(0));
         assert_eq!(none, Err(EngineError::NoEngine));
         let count = MAX_WITHDRAWALS_PER_PAYLOAD + 1;
-        let many = Engine::StandIn.build_payload(&Default::default(), attributes(count));
+        let many = engine().build_payload(&Default::default(), attributes(count));
         assert_eq!(many, Err(EngineError::TooManyWithdrawals(count)));
     }
 }

@@ -49,6 +49,19 @@ pub const DATA_CHECKS: Metric = counter(
     "Blocks with blobs by how their sampled columns came (here, waited, missing).",
 )
 .by(&["outcome"]);
+/// How long each stage of a proposal took.
+pub const PROPOSAL_STAGE_SECONDS: Metric = histogram(
+    "hornero_proposal_stage_seconds",
+    SECONDS,
+    "Time of each stage of our own blocks: produce; then decode, cells, import, and publish_columns beside it, in seconds.",
+)
+.by(&["stage"]);
+/// Columns of our own blocks that were gossiped.
+pub const COLUMNS_PUBLISHED: Metric = counter(
+    "hornero_columns_published_total",
+    "Columns of our own blocks by whether a peer listens in their subnet (sent, no_peers, failed).",
+)
+.by(&["result"]);
 /// Columns that were taken in.
 pub const COLUMNS: Metric =
     counter("hornero_columns_total", "Verified columns that were kept, by where they came from.").by(&["source"]);
@@ -288,6 +301,8 @@ pub const ALL: &[&Metric] = &[
     &PENDING_BLOCKS,
     &BLOCKS_WANTING_COLUMNS,
     &DATA_CHECKS,
+    &PROPOSAL_STAGE_SECONDS,
+    &COLUMNS_PUBLISHED,
     &COLUMNS,
     &CUSTODY_GROUPS,
     &COLUMN_BATCH_SECONDS,

@@ -5,7 +5,7 @@
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use async_channel::{Receiver, Sender};
@@ -17,8 +17,9 @@ use crate::{
         ChainInputs,
         network::{self as words, NetworkCommand, Peer, Publication, RequestError},
     },
+    metrics::{self, COLUMNS_PUBLISHED, PROPOSAL_STAGE_SECONDS},
     p2p::{self, MessageId, P2pEvents, P2pHandle, PeerId, RpcError},
-    types::{Config, columns_of_node},
+    types::{Config, DataColumnSidecar, columns_of_node, compute_subnet_for_data_column_sidecar},
 };
 
 /// What the network hears goes to the chain, until one of them ends.
@@ -109,13 +110,13 @@ fn since_1970_ms(time: SystemTime) -> u64 {
 }
 
 /// What the chain wants is told to the network, until one of them ends.
-pub async fn chain_to_network(commands: Receiver<NetworkCommand>, network: P2pHandle) {
+pub async fn chain_to_network(commands: Receiver<NetworkCommand>, network: P2pHandle, config: Arc<Config>) {
     while let Ok(command) = commands.recv().await {
-        tell(&network, command);
+        tell(&network, command, &config);
     }
 }
 
-fn tell(network: &P2pHandle, command: NetworkCommand) {
+fn tell(network: &P2pHandle, command: NetworkCommand, config: &Arc<Config>) {
     match command {
         NetworkCommand::Verdict { id, verdict, .. } => {
             let Some(peer) = peer_id(&id.peer) else { return };
@@ -127,8 +128,7 @@ fn tell(network: &P2pHandle, command: NetworkCommand) {
             network.verdict(MessageId::new(&id.message), peer, verdict);
         }
         NetworkCommand::Publish(publication) => {
-            let network = network.clone();
-            smol::spawn(publish(network, publication)).detach();
+            smol::spawn(publish(network.clone(), publication, config.clone())).detach();
         }
         NetworkCommand::BlocksByRange { peer, start_slot, count, answer } => {
             let blocks = peer_id(&peer).map(|peer| network.blocks_by_range(peer, start_slot, count));
@@ -180,14 +180,33 @@ fn tell(network: &P2pHandle, command: NetworkCommand) {
     }
 }
 
-async fn publish(network: P2pHandle, publication: Publication) {
+async fn publish(network: P2pHandle, publication: Publication, config: Arc<Config>) {
     let (topic, ssz) = match publication {
         Publication::Block(block) => (p2p::Topic::BeaconBlock, block.as_ssz_bytes()),
-        Publication::Column { subnet, sidecar } => (p2p::Topic::DataColumnSidecar(subnet), sidecar.as_ssz_bytes()),
+        Publication::Columns(columns) => return publish_columns(network, columns, &config).await,
         Publication::Message(message) => (message.topic(), message.to_ssz_bytes()),
     };
     if let Err(error) = network.publish(topic, ssz).await {
         debug!("a message of our own was not published: {error}");
+    }
+}
+
+/// Publishes the columns of a block of ours one after the other, so that one at a time is encoded.
+async fn publish_columns(network: P2pHandle, columns: Vec<Arc<DataColumnSidecar>>, config: &Config) {
+    let (began, count, mut sent) = (Instant::now(), columns.len(), 0);
+    for column in columns {
+        let topic = p2p::Topic::DataColumnSidecar(compute_subnet_for_data_column_sidecar(config, column.index));
+        let result = match network.publish(topic, column.as_ssz_bytes()).await {
+            Ok(()) => "sent",
+            Err(p2p::PublishError::NoPeers) => "no_peers",
+            Err(_) => "failed",
+        };
+        sent += usize::from(result == "sent");
+        metrics::inc(&COLUMNS_PUBLISHED, &[("result", result)]);
+    }
+    metrics::observe(&PROPOSAL_STAGE_SECONDS, &[("stage", "publish_columns")], began.elapsed().as_secs_f64());
+    if sent < count {
+        debug!("of {count} columns of our own block {sent} found peers that listen in their subnets");
     }
 }
 

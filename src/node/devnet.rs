@@ -1,7 +1,9 @@
 //! `hornero devnet`: a small network in this process that finalizes while one watches.
 //!
 //! Each node is a complete one, with its own data directory, ports, peers and API on the loopback interface; validators talk
-//! to their node over its API. The execution client is the stand-in of the `engine` room. When the chain has finalized, one
+//! to their node over its API. The execution client is the stand-in of the `engine` room; most blocks have blobs. Node 1 keeps all
+//! their columns, so that whoever joins finds those that it samples, as in a network of thousands; the others keep what their
+//! validators ask for. When the chain has finalized, one
 //! more node joins by checkpoint sync from the first node's API.
 
 mod goal;
@@ -32,6 +34,8 @@ const MAX_NODES: usize = 16;
 const MAX_VALIDATORS: usize = 4096;
 /// Shorter slots leave no time for three rounds of signatures.
 const MIN_SLOT_MS: u64 = 200;
+/// As many as Fulu allows in a block where no schedule allows more.
+const MAX_BLOBS: usize = 9;
 /// Slots after which a chain with this many epochs still to finalize has failed: twice the epochs, and as many again for a
 /// slow machine's start.
 const SPARE_EPOCHS: u64 = 6;
@@ -69,6 +73,9 @@ fn check(arguments: &DevnetArguments) -> Result<(), String> {
     }
     if arguments.slot_ms < MIN_SLOT_MS || arguments.slot_ms > 600_000 {
         return Err(format!("--slot-ms {}: choose {MIN_SLOT_MS} to 600000", arguments.slot_ms));
+    }
+    if arguments.blobs > MAX_BLOBS {
+        return Err(format!("--blobs {}: choose 0 to {MAX_BLOBS}", arguments.blobs));
     }
     if arguments.member.is_some_and(|member| member == 0 || member > arguments.nodes) {
         return Err(format!("--member: choose 1 to {}, or give more --nodes", arguments.nodes));
@@ -218,6 +225,7 @@ mod tests {
             nodes: 4,
             validators: 64,
             slot_ms: 1000,
+            blobs: 3,
             discovery: false,
             member: None,
             genesis_time: None,
@@ -237,12 +245,19 @@ mod tests {
             (DevnetArguments { validators: 3, ..arguments() }, "--validators"),
             (DevnetArguments { member: Some(5), ..arguments() }, "--member"),
             (DevnetArguments { member: Some(1), ..arguments() }, "--genesis-time"),
+            (DevnetArguments { blobs: MAX_BLOBS + 1, ..arguments() }, "--blobs"),
             (DevnetArguments { slot_ms: 0, ..arguments() }, "--slot-ms"),
             (DevnetArguments { until_finalized: Some(0), ..arguments() }, "--until-finalized"),
         ] {
             let error = check(&wrong).unwrap_err();
             assert!(error.contains(option), "{error}");
         }
+    }
+
+    #[test]
+    fn no_block_has_more_blobs_than_the_chain_allows() {
+        let config = crate::node::genesis::devnet_config(0, 1000);
+        assert_eq!(config.max_blobs(0), MAX_BLOBS as u64);
     }
 
     #[test]

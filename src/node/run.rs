@@ -131,7 +131,7 @@ impl NodeConfig {
             http: any_port,
             budget: BudgetConfig::default(),
             target_peers: LOCAL_PEERS,
-            engine: Engine::StandIn,
+            engine: Engine::StandIn(Default::default()),
             memory: None,
             backfill: false,
             log_slots: false,
@@ -205,7 +205,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let exporter = metrics::install();
     let (db, start) = open(&config).await?;
     let (network_sender, network_commands) = async_channel::bounded(NETWORK_COMMANDS);
-    let (execution, answers) = execution::queue(config.engine).unzip();
+    let (execution, answers) = execution::queue(config.engine.clone()).unzip();
     let pools = Pools::default();
     let node_id = Some(p2p::node_id(&network_key(&config))?);
     let chain_config = ChainConfig {
@@ -226,7 +226,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let listener = listener.map_err(|source| NodeError::Http { addr: config.http, source })?;
     let http = listener.local_addr().map_err(|source| NodeError::Http { addr: config.http, source })?;
     let caches = Caches::new(&handle, &pools.handle, &network, &events, &inputs);
-    let producer = Producer::new(handle.clone(), pools.handle, config.engine);
+    let producer = Producer::new(handle.clone(), pools.handle, config.engine.clone());
     let context = api_context(&handle, &network, producer, exporter.clone());
     let caches = caches.with_api(context.body_bytes.clone());
 
@@ -240,7 +240,10 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
         watched("execution", answers.boxed());
     }
     watched("network", bridge::network_to_chain(events, inputs.clone(), config.network.config.clone()).boxed());
-    watched("network commands", bridge::chain_to_network(network_commands, network.clone()).boxed());
+    watched(
+        "network commands",
+        bridge::chain_to_network(network_commands, network.clone(), config.network.config.clone()).boxed(),
+    );
     watched("API", async move { match api::serve(listener, context).await {} }.boxed());
     watched("slot", each_slot(handle.clone(), network.clone(), config.log_slots).boxed());
     watched("metrics", upkeep(exporter).boxed());

@@ -95,7 +95,7 @@ impl Simulation {
             randao_reveal: self.signer.randao_reveal(self.secret(proposer), slot),
             graffiti: Hash256::repeat_byte(1),
             pooled: Some(pooled),
-            engine: Engine::StandIn,
+            engine: Engine::StandIn(Default::default()),
         };
         let message = build_block(state, inputs, &self.context()).unwrap().block;
         let signature = self.signer.sign(self.secret(proposer), &message, DOMAIN_BEACON_PROPOSER, slot);

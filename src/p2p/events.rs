@@ -12,7 +12,9 @@ use async_channel::{Receiver, Sender};
 use libp2p::{PeerId, gossipsub::MessageId};
 
 use super::{messages::Status, protocol::Method, rpc_error::RpcError, server::ResponseChunk};
-use crate::types::{ColumnIndex, DataColumnSidecar, GossipMessage, Hash256, SignedBeaconBlock, Slot};
+use crate::types::{
+    ColumnIndex, DataColumnSidecar, GossipMessage, Hash256, SignedBeaconBlock, Slot, preset::NUMBER_OF_COLUMNS,
+};
 
 /// Gossiped blocks that wait: a slot brings one, a network in trouble a few.
 pub(super) const GOSSIP_BLOCKS: usize = 64;
@@ -20,8 +22,9 @@ pub(super) const GOSSIP_BLOCKS: usize = 64;
 pub(super) const GOSSIP_VOTES: usize = 256;
 /// Gossiped operations that wait: there are a few in an hour, but one may be 2 MB.
 pub(super) const GOSSIP_OPERATIONS: usize = 16;
-/// Gossiped columns that wait: a block brings as many as we listen to, some 45 KB each with today's blobs.
-pub(super) const GOSSIP_COLUMNS: usize = 32;
+/// Gossiped columns that wait: those of two blocks, for a node that keeps all. The bytes below are the tighter limit for a
+/// stranger's; a column that is dropped here may be one that nobody else keeps.
+pub(super) const GOSSIP_COLUMNS: usize = 2 * NUMBER_OF_COLUMNS;
 /// Gossiped updates for light clients that wait: a slot brings one or two, 1 to 2 KB each.
 pub(super) const GOSSIP_LIGHT_CLIENTS: usize = 16;
 /// Bytes of blocks and columns that wait, as SSZ: three of the largest blocks, or all that a healthy slot brings many times over.

@@ -11,7 +11,7 @@ use crate::types::*;
 
 /// Longest wait for an answer: past that, the duty's moment is gone.
 const TIMEOUT: Duration = Duration::from_secs(4);
-/// Largest answer that is read: a block of the largest size.
+/// Largest answer that is read: a block of the largest size, ten megabytes, and 40 blobs with their proofs.
 const MAX_BODY: u64 = 16 << 20;
 
 /// A call that failed.
@@ -148,25 +148,21 @@ impl BeaconClient {
         self.post("/eth/v1/validator/sync_committee_subscriptions", all, fork)
     }
 
-    /// A block to sign.
+    /// A block to sign, with its blobs.
     pub fn produce_block(
         &self,
         slot: Slot,
         randao_reveal: &BLSSignature,
         fork: ForkName,
-    ) -> Result<BeaconBlock, BeaconError> {
+    ) -> Result<BlockContents, BeaconError> {
         let path = format!("/eth/v3/validator/blocks/{slot}?randao_reveal={randao_reveal}");
         let bytes = self.get_ssz(&path)?;
-        // Since Deneb the answer is the block with its blobs' proofs and the blobs: here, without blobs, two empty lists.
         BlockContents::from_ssz_bytes(fork, &bytes)
-            .map(|contents| contents.block)
             .map_err(|error| BeaconError { path, reason: format!("not a block: {error:?}") })
     }
 
-    /// Hands over a signed block without blobs.
-    pub fn publish_block(&self, block: SignedBeaconBlock, fork: ForkName) -> Result<(), BeaconError> {
-        let contents =
-            SignedBlockContents { signed_block: block, kzg_proofs: CellKZGProofs::default(), blobs: Blobs::default() };
+    /// Hands over a signed block with its blobs.
+    pub fn publish_block(&self, contents: &SignedBlockContents, fork: ForkName) -> Result<(), BeaconError> {
         self.post_ssz("/eth/v2/beacon/blocks", &contents.as_ssz_bytes(), fork)
     }
 

@@ -141,9 +141,11 @@ impl Client {
         let Some(key) = duties.proposers.get(&slot).and_then(|proposer| self.keys.secret(*proposer)) else {
             return Ok(());
         };
-        let message = self.beacon.produce_block(slot, &self.signer.randao_reveal(key, slot), self.fork(slot))?;
-        let signature = self.signer.sign(key, &message, crate::crypto::DOMAIN_BEACON_PROPOSER, slot);
-        self.beacon.publish_block(SignedBeaconBlock { message, signature }, self.fork(slot))
+        let reveal = self.signer.randao_reveal(key, slot);
+        let BlockContents { block, kzg_proofs, blobs } = self.beacon.produce_block(slot, &reveal, self.fork(slot))?;
+        let signature = self.signer.sign(key, &block, crate::crypto::DOMAIN_BEACON_PROPOSER, slot);
+        let signed_block = SignedBeaconBlock { message: block, signature };
+        self.beacon.publish_block(&SignedBlockContents { signed_block, kzg_proofs, blobs }, self.fork(slot))
     }
 
     fn vote(&self, duties: &Duties, slot: Slot) -> Result<Voted, BeaconError> {

@@ -1,6 +1,9 @@
 //! A chain with its API on a port of its own, and a client.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use async_channel::Receiver;
 use hornero::{
@@ -13,9 +16,12 @@ use hornero::{
         produce::Producer, start,
     },
     db::{Database, DbConfig},
-    engine::Engine,
+    engine::{BlobsBundle, Engine, StandIn},
     metrics,
-    node::genesis::{devnet_config, interop_genesis},
+    node::{
+        blobs::made_up_blobs,
+        genesis::{devnet_config, interop_genesis},
+    },
     types::{BeaconState, Config, SignedBeaconBlock},
 };
 use serde_json::Value;
@@ -26,6 +32,12 @@ pub const GENESIS_TIME: u64 = 1_800_000_000;
 pub const VALIDATORS: u64 = 16;
 /// What the network is told that nobody has read yet.
 const NETWORK_COMMANDS: usize = 1024;
+
+/// Made once: each takes a while to prove.
+pub fn blobs() -> &'static BlobsBundle {
+    static BLOBS: OnceLock<BlobsBundle> = OnceLock::new();
+    BLOBS.get_or_init(|| made_up_blobs(2).unwrap())
+}
 
 /// A node without a network. All ends when this is dropped.
 pub struct Node {
@@ -83,7 +95,7 @@ impl Node {
             config,
             db,
             start: Start::Checkpoint { state: Box::new(state), block: Box::new(block) },
-            node_id: None,
+            node_id: Some([7; 32]),
             clock: Some(clock.clone()),
             network: network_in,
             execution: None,
@@ -92,7 +104,11 @@ impl Node {
             backfill: false,
         })
         .unwrap();
-        let producer = Producer::new(chain.handle.clone(), pools.handle.clone(), Engine::StandIn);
+        let producer = Producer::new(
+            chain.handle.clone(),
+            pools.handle.clone(),
+            Engine::StandIn(StandIn::with_blobs(blobs().clone())),
+        );
         let context = ApiContext {
             chain: chain.handle.clone(),
             producer,

@@ -3,11 +3,15 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
+    sync::Arc,
     time::Duration,
 };
 
 use hornero::{
-    chain::network::{NetworkCommand, Publication},
+    chain::{
+        availability::verify_data_column_sidecar_inclusion_proof,
+        network::{NetworkCommand, Publication},
+    },
     crypto::*,
     types::{preset::*, *},
     validator::interop_secret_key,
@@ -16,7 +20,7 @@ use serde_json::{Value, json};
 use ssz::{Decode, Encode};
 use tree_hash::TreeHash;
 
-use super::support::{Node, VALIDATORS};
+use super::support::{Node, VALIDATORS, blobs};
 
 const SSZ: &str = "application/octet-stream";
 const JSON: &str = "application/json";
@@ -124,14 +128,78 @@ fn a_block_is_produced_signed_published_and_told_of() {
     assert!(published, "the block is gossiped");
 }
 
+/// The columns that were published.
+fn published_columns(node: &Node) -> Vec<Arc<DataColumnSidecar>> {
+    let commands = std::iter::from_fn(|| node.network.try_recv().ok());
+    let columns = commands.filter_map(|command| match command {
+        NetworkCommand::Publish(Publication::Columns(columns)) => Some(columns),
+        _ => None,
+    });
+    columns.flatten().collect()
+}
+
 #[test]
-fn a_block_with_blobs_or_of_another_fork_is_refused() {
+fn blobs_go_out_as_columns_and_ours_are_kept() {
     let node = Node::at_genesis();
-    let mut contents = signed_block(&node);
-    contents.blobs = vec![Blob::default()].try_into().unwrap();
-    let reply = node.post("/eth/v2/beacon/blocks", SSZ, &contents.as_ssz_bytes());
-    assert_eq!(reply.status, 400);
-    assert!(reply.json()["message"].as_str().unwrap().contains("blobs"));
+    let contents = signed_block(&node);
+    let root = contents.signed_block.root();
+    assert_eq!(contents.blobs[..], blobs().blobs[..1], "the first payload has one");
+    assert_eq!(contents.kzg_proofs[..], blobs().proofs[..NUMBER_OF_COLUMNS]);
+    // Before it is published, all of it is checked.
+    let path = "/eth/v2/beacon/blocks?broadcast_validation=consensus";
+    let reply = node.post_json(path, &contents);
+    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    assert_eq!(node.chain.snapshot().head_root, root);
+
+    let columns = published_columns(&node);
+    assert!(columns.iter().map(|column| column.index).eq(0..NUMBER_OF_COLUMNS as u64), "each once");
+    for column in &columns {
+        assert!(verify_data_column_sidecar(node.chain.config(), column));
+        assert!(verify_data_column_sidecar_inclusion_proof(column));
+        assert_eq!(column.signed_block_header, contents.signed_block.signed_header());
+    }
+    let all: Vec<&DataColumnSidecar> = columns.iter().map(AsRef::as_ref).collect();
+    assert!(verify_data_columns_kzg_proofs(&all));
+    let sampled = node.chain.sampled_columns();
+    assert_eq!(sampled.len(), 8);
+    // They are written beside the import.
+    while node.chain.database().columns_of(root).unwrap() != sampled {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn contents_that_do_not_belong_together_are_refused() {
+    let node = Node::at_genesis();
+    let contents = signed_block(&node);
+    let refused = |what: &str, changed: SignedBlockContents, words: &str| {
+        let reply = node.post("/eth/v2/beacon/blocks", SSZ, &changed.as_ssz_bytes());
+        assert_eq!(reply.status, 400, "{what}");
+        let json = reply.json();
+        assert!(json["message"].as_str().unwrap().contains(words), "{what}: {json}");
+    };
+    let mut other_blob = contents.clone();
+    other_blob.blobs = vec![blobs().blobs[1].clone()].try_into().unwrap();
+    refused("another blob", other_blob, "do not belong");
+    let mut swapped = contents.clone();
+    swapped.kzg_proofs.swap(0, 1);
+    refused("proofs of other cells", swapped, "do not belong");
+    let mut few = contents.clone();
+    few.kzg_proofs = contents.kzg_proofs[1..].to_vec().try_into().unwrap();
+    refused("a proof is missing", few, "need as many blobs");
+    let bare = SignedBlockContents { kzg_proofs: Default::default(), blobs: Default::default(), ..contents.clone() };
+    refused("no blobs at all", bare, "need as many blobs");
+    let mut false_state = contents.clone();
+    false_state.signed_block.message.state_root = Hash256::repeat_byte(1);
+    let proposer = false_state.signed_block.message.proposer_index;
+    false_state.signed_block.signature =
+        sign(&node, proposer, &false_state.signed_block.message, DOMAIN_BEACON_PROPOSER);
+    let reply = node.post_json("/eth/v2/beacon/blocks?broadcast_validation=consensus", &false_state);
+    assert_eq!(reply.status, 400, "{}", String::from_utf8_lossy(&reply.body));
+    assert_eq!(node.post_json("/eth/v2/beacon/blocks?broadcast_validation=all", &contents).status, 400);
+    let published = std::iter::from_fn(|| node.network.try_recv().ok())
+        .any(|command| matches!(command, NetworkCommand::Publish(_)));
+    assert!(!published, "nobody heard of any");
     assert_eq!(node.chain.snapshot().head_slot, 0);
 }
 

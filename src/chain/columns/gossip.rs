@@ -55,7 +55,7 @@ struct Early(VecDeque<GossipColumn>);
 impl Early {
     fn add(&mut self, shared: &Shared, column: GossipColumn) {
         self.0.push_back(column);
-        if self.0.len() > EARLY_COLUMNS {
+        if self.0.len() > EARLY_COLUMNS.max(2 * shared.custody.sampled().len()) {
             self.0.pop_front();
             metrics::inc(&QUEUE_DROPPED, &[("queue", "early_columns")]);
         }

@@ -15,7 +15,7 @@ use crate::{
     crypto::kzg::{CellsAndProofs, KzgError, compute_cells},
     types::{
         Blob, BlobKZGCommitments, Config, DataColumnSidecar, Hash256, KZGCommitmentsInclusionProof, KZGProof,
-        SignedBeaconBlock, SignedBeaconBlockHeader, compute_subnet_for_data_column_sidecar, preset::NUMBER_OF_COLUMNS,
+        SignedBeaconBlock, SignedBeaconBlockHeader, preset::NUMBER_OF_COLUMNS,
     },
 };
 
@@ -114,7 +114,7 @@ impl ChainHandle {
     /// sample are stored, and the block's import waits for them no longer.
     pub async fn provide_columns(&self, block_root: Hash256, columns: Vec<Arc<DataColumnSidecar>>, publish: bool) {
         if publish {
-            self.shared.publish_columns(&columns);
+            self.shared.publish_columns(columns.clone());
         }
         let columns = columns.into_iter().filter(|column| exists(column.index)).map(|column| (block_root, column));
         self.shared.take_columns(columns.collect(), ColumnSource::Blobs).await;
@@ -123,11 +123,9 @@ impl ChainHandle {
 
 impl Shared {
     /// Gossips columns, each in its subnet.
-    pub(in crate::chain) fn publish_columns(&self, columns: &[Arc<DataColumnSidecar>]) {
-        for sidecar in columns {
-            let subnet = compute_subnet_for_data_column_sidecar(&self.config, sidecar.index);
-            let column = Publication::Column { subnet, sidecar: sidecar.clone() };
-            self.tell_network(NetworkCommand::Publish(column));
+    pub(in crate::chain) fn publish_columns(&self, columns: Vec<Arc<DataColumnSidecar>>) {
+        if !columns.is_empty() {
+            self.tell_network(NetworkCommand::Publish(Publication::Columns(columns)));
         }
     }
 }

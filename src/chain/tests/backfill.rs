@@ -3,11 +3,15 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
-    recording::{block, config, finalized_state, root},
-    rig::{Manners, Rig, clock_at, peer, setup, soon},
+    columns::Made,
+    recording::{ANCHOR, block, config, finalized_state, root},
+    rig::{Manners, Rig, Told, clock_at, peer, setup, soon},
 };
 use crate::{
-    chain::{Capacities, Start, network::Fault},
+    chain::{
+        Capacities, Start,
+        network::{Fault, Status},
+    },
     types::*,
 };
 
@@ -25,7 +29,11 @@ fn checkpoint() -> Start {
 }
 
 fn rig(path: &Path, start: Start) -> Rig {
-    let (mut setup, commands) = setup(path, start, clock_at(START + 1), Capacities::default());
+    rig_at(path, start, START + 1)
+}
+
+fn rig_at(path: &Path, start: Start, slot: Slot) -> Rig {
+    let (mut setup, commands) = setup(path, start, clock_at(slot), Capacities::default());
     let config = Config { min_validator_withdrawability_delay: 1, churn_limit_quotient: 12, ..config() };
     assert_eq!(config.min_epochs_for_block_requests(), KEPT);
     (setup.config, setup.backfill) = (Arc::new(config), true);
@@ -41,6 +49,7 @@ fn rig(path: &Path, start: Start) -> Rig {
 /// Waits until so many peers are known and the oldest block is of this slot.
 fn wait_for_oldest(rig: &Rig, peers: usize, slot: Slot) {
     let clock = rig.handle.clock().clone();
+    let late = clock.slot() + 6;
     soon("backfill", async {
         while rig.handle.shared.peers.load().len() < peers {
             smol::Timer::after(POLL).await;
@@ -50,7 +59,7 @@ fn wait_for_oldest(rig: &Rig, peers: usize, slot: Slot) {
         let is_there = |earliest: Option<Slot>| earliest.unwrap() <= slot;
         while !(is_there(db.earliest_slot().unwrap()) && is_there(db.earliest_column_slot().unwrap())) {
             // It rests until the next slot when nobody had anything. The head must not seem to be behind.
-            if polls % 100 == 0 && clock.slot() < START + 7 {
+            if polls % 100 == 0 && clock.slot() < late {
                 clock.set_ms(clock.start_of(clock.slot() + 1) + 1000);
             }
             polls += 1;
@@ -91,8 +100,43 @@ fn a_forged_signature_costs_its_sender_and_the_others_are_asked() {
     wait_for_oldest(&rig, 3, FIRST);
     assert_all_there(&rig);
     let reported = rig.wait_told("a report", |told| match told {
-        super::rig::Told::Report(who, Fault::BadRange) => Some(who.clone()),
+        Told::Report(who, Fault::BadRange) => Some(who.clone()),
         _ => None,
     });
     assert_eq!(reported, peer("forger"));
+}
+
+#[test]
+fn columns_of_old_blocks_come_from_those_who_keep_them() {
+    let (dir, made) = (tempfile::tempdir().unwrap(), Made::get());
+    let start = made.blocks.last().unwrap();
+    let start = Start::Checkpoint { state: Box::new(made.state.clone()), block: Box::new((**start).clone()) };
+    let head = ANCHOR + made.blocks.len() as u64;
+    let rig = rig_at(dir.path(), start, head + 1);
+    let with_blobs: Vec<_> = made.blocks.iter().map(|block| (block.root(), block.clone())).collect();
+    rig.their_blocks.lock().unwrap().retain(|_, block| block.message.slot <= ANCHOR);
+    rig.their_blocks.lock().unwrap().extend(with_blobs.iter().cloned());
+    for ((root, _), columns) in with_blobs.iter().zip(&made.columns) {
+        assert!(rig.handle.database().columns_of(*root).unwrap().is_empty(), "not even those of the checkpoint");
+        rig.their_columns.lock().unwrap().insert(*root, columns.clone());
+    }
+    let sampled = rig.handle.sampled_columns();
+    let (one, other) = sampled.split_at(3);
+    // Who keeps the most is asked first.
+    for (name, manners, custody) in
+        [("liar", Manners::BadColumns, &sampled[..]), ("one", Manners::Honest, one), ("other", Manners::Honest, other)]
+    {
+        let status = |status| Status { head_root: made.blocks.last().unwrap().root(), head_slot: head, ..status };
+        rig.connect_keeper(name, manners, custody, status);
+    }
+    wait_for_oldest(&rig, 3, ANCHOR);
+    for (root, block) in with_blobs {
+        assert_eq!(rig.handle.database().columns_of(root).unwrap(), sampled);
+        assert_eq!(rig.handle.database().block(root).unwrap().as_ref(), Some(&*block));
+    }
+    let reported = rig.wait_told("a report", |told| match told {
+        Told::Report(who, Fault::InvalidColumn) => Some(who.clone()),
+        _ => None,
+    });
+    assert_eq!(reported, peer("liar"));
 }

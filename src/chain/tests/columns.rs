@@ -42,9 +42,11 @@ fn cells() -> &'static [CellsAndProofs] {
 }
 
 /// Blocks with these blobs, with all their columns.
-struct Made {
-    blocks: Vec<Arc<SignedBeaconBlock>>,
-    columns: Vec<Vec<Arc<DataColumnSidecar>>>,
+pub(super) struct Made {
+    pub blocks: Vec<Arc<SignedBeaconBlock>>,
+    pub columns: Vec<Vec<Arc<DataColumnSidecar>>>,
+    /// After the last block.
+    pub state: BeaconState,
 }
 
 impl Made {
@@ -71,10 +73,10 @@ impl Made {
             columns.push(all.into_iter().map(Arc::new).collect());
             blocks.push(block);
         }
-        Made { blocks, columns }
+        Made { blocks, columns, state }
     }
 
-    fn get() -> &'static Made {
+    pub fn get() -> &'static Made {
         static MADE: OnceLock<Made> = OnceLock::new();
         MADE.get_or_init(Made::new)
     }
@@ -300,13 +302,11 @@ fn our_own_blobs_become_columns_that_are_published() {
     let columns: Vec<_> = columns.into_iter().map(Arc::new).collect();
     assert_eq!(columns, Made::get().columns[0]);
     soon("columns", rig.handle.provide_columns(block.root(), columns, true));
-    rig.wait_told("the last column", |told| match told {
-        Told::Publish(Publication::Column { subnet: 127, sidecar }) => {
-            assert_eq!(sidecar.index, 127);
-            Some(())
-        }
+    let published = rig.wait_told("columns", |told| match told {
+        Told::Publish(Publication::Columns(columns)) => Some(columns.clone()),
         _ => None,
     });
+    assert_eq!(published, Made::get().columns[0]);
     let imported = soon("an import", rig.handle.import_block(block.clone(), BlockSource::Api));
     assert_eq!(imported, Ok(block.root()));
     assert!(columns_of_blobs(&config(), &super::recording::block(LAST), &[], &[]).unwrap().is_empty());

@@ -26,7 +26,7 @@ pub fn produce(rig: &Rig, slot: Slot) -> Arc<SignedBeaconBlock> {
     let state = &rig.handle.snapshot().head_state;
     let proposer = proposer_at(state, slot).unwrap_or_else(|| panic!("slot {slot}, head's state at {}", state.slot));
     let randao_reveal = signed(&epoch.tree_hash_root(), DOMAIN_RANDAO, proposer, epoch);
-    let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), Engine::StandIn);
+    let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), Engine::StandIn(Default::default()));
     let produced = soon("a block", producer.produce_block(slot, randao_reveal, Hash256::ZERO)).unwrap();
     sign(SignedBeaconBlock { message: produced.block, signature: Default::default() })
 }

@@ -128,7 +128,7 @@ fn slashings_are_accepted_once_and_get_into_our_block() {
 
     let clock = rig.handle.clock();
     clock.set_ms(clock.start_of(HEAD + 1));
-    let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), Engine::StandIn);
+    let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), Engine::StandIn(Default::default()));
     let epoch = compute_epoch_at_slot(HEAD + 1);
     let index = crate::chain::gossip::proposer_at(&rig.handle.snapshot().head_state, HEAD + 1).unwrap();
     let reveal = signed(&epoch.tree_hash_root(), DOMAIN_RANDAO, index, epoch);
@@ -241,7 +241,7 @@ fn votes_are_judged_after_epochs_without_a_block() {
     });
     assert!(snapshot.head_state.current_epoch() + 1 < epoch);
     let state = soon("the advanced state", async {
-        let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), Engine::StandIn);
+        let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), Engine::StandIn(Default::default()));
         producer.duty_state(epoch).await.unwrap()
     });
     let shuffling = state.caches.shuffling(epoch).unwrap();

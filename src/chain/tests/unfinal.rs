@@ -159,7 +159,7 @@ fn child_of(rig: &Rig, parent: &Arc<SignedBeaconBlock>) -> Arc<SignedBeaconBlock
         randao_reveal: signed(&epoch.tree_hash_root(), DOMAIN_RANDAO, proposer, epoch),
         graffiti: Hash256::ZERO,
         pooled: None,
-        engine: Engine::StandIn,
+        engine: Engine::StandIn(Default::default()),
     };
     let produced = build_block(state, inputs, &context).unwrap();
     sign(SignedBeaconBlock { message: produced.block, signature: Default::default() })

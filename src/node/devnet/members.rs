@@ -11,6 +11,7 @@ use async_channel::Sender;
 use futures::future::{join_all, select_all};
 
 use super::super::{
+    blobs::made_up_blobs,
     cli::DevnetArguments,
     genesis::{Genesis, devnet_config, interop_genesis},
     networks::Network,
@@ -18,6 +19,7 @@ use super::super::{
 };
 use crate::{
     chain::checkpoint::Sources,
+    engine::{Engine, StandIn},
     types::{Checkpoint, Config, Hash256, Slot},
     validator::{self, InteropKeys, ValidatorConfig},
 };
@@ -30,6 +32,7 @@ const BRANCH: usize = 64;
 
 /// A running network.
 pub(super) struct Devnet {
+    engine: Engine,
     network: Network,
     datadir: PathBuf,
     genesis_time: u64,
@@ -96,8 +99,12 @@ impl Devnet {
         let genesis = smol::unblock(move || interop_genesis(&genesis_config, count)).await;
         let genesis = genesis.map_err(|error| format!("the genesis can't be made: {error}"))?;
         let network = Network::local(config.clone(), genesis.state.genesis_validators_root);
+        let most_blobs = arguments.blobs;
+        let blobs = smol::unblock(move || made_up_blobs(most_blobs)).await;
+        let blobs = blobs.map_err(|error| format!("the blobs can't be made: {error}"))?;
         let datadir = datadir.to_path_buf();
         let mut devnet = Devnet {
+            engine: Engine::StandIn(StandIn::with_blobs(blobs)),
             network,
             datadir,
             genesis_time,
@@ -133,10 +140,16 @@ impl Devnet {
             discovery: self.discovery.then_some(finding),
             target_peers: 2 * super::MAX_NODES,
             backfill: true,
+            engine: self.engine.clone(),
             ..NodeConfig::on_loopback(self.network.clone(), datadir, checkpoint)
         };
-        let started = run::start(config).await;
-        self.nodes.push(started.map_err(|error: NodeError| format!("node {number} did not start: {error}"))?);
+        let failed = |error: NodeError| format!("node {number} did not start: {error}");
+        let node = run::start(config).await.map_err(failed)?;
+        if number == 1 {
+            let groups = self.network.config.number_of_custody_groups;
+            node.chain.keep_groups(groups).await.map_err(|error| failed(error.into()))?;
+        }
+        self.nodes.push(node);
         Ok(())
     }
 
