@@ -114,11 +114,10 @@ fn columns_of_old_blocks_come_from_those_who_keep_them() {
     let head = ANCHOR + made.blocks.len() as u64;
     let rig = rig_at(dir.path(), start, head + 1);
     let with_blobs: Vec<_> = made.blocks.iter().map(|block| (block.root(), block.clone())).collect();
-    let before = (START..=ANCHOR).map(|slot| (root(slot), block(slot)));
     let mut theirs = rig.their_blocks.lock().unwrap();
-    // What was recorded after it is another branch.
-    theirs.retain(|_, block| block.message.slot <= ANCHOR);
-    theirs.extend(before.chain(with_blobs.iter().cloned()));
+    // What was recorded after it is another branch, and just before it nothing was.
+    theirs.retain(|_, block| block.message.slot == ANCHOR);
+    theirs.extend(with_blobs.iter().cloned());
     drop(theirs);
     for ((root, _), columns) in with_blobs.iter().zip(&made.columns) {
         assert!(rig.handle.database().columns_of(*root).unwrap().is_empty(), "not even those of the checkpoint");

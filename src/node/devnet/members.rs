@@ -33,6 +33,7 @@ const BRANCH: usize = 64;
 /// A running network.
 pub(super) struct Devnet {
     engine: Engine,
+    has_blobs: bool,
     network: Network,
     datadir: PathBuf,
     genesis_time: u64,
@@ -105,6 +106,7 @@ impl Devnet {
         let datadir = datadir.to_path_buf();
         let mut devnet = Devnet {
             engine: Engine::StandIn(StandIn::with_blobs(blobs)),
+            has_blobs: arguments.blobs > 0,
             network,
             datadir,
             genesis_time,
@@ -145,7 +147,7 @@ impl Devnet {
         };
         let failed = |error: NodeError| format!("node {number} did not start: {error}");
         let node = run::start(config).await.map_err(failed)?;
-        if number == 1 {
+        if number == 1 && self.has_blobs {
             let groups = self.network.config.number_of_custody_groups;
             node.chain.keep_groups(groups).await.map_err(|error| failed(error.into()))?;
         }
