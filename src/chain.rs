@@ -79,7 +79,7 @@ use smol::lock::Semaphore;
 use crate::{
     crypto::{PubkeyCache, compute_fork_digest},
     db::Database,
-    metrics::{self, QUEUE_DROPPED},
+    metrics::{self, EARLIEST_AVAILABLE_SLOT, QUEUE_DROPPED},
     types::{
         BeaconState, CommitteeIndex, Config, DataColumnSidecar, Epoch, ForkDigest, ForkName, Hash256,
         SignedBeaconBlock, Slot,
@@ -265,13 +265,15 @@ impl Shared {
     /// Where our chain stands. Before the first finality the finalized root is zero, as peers expect it.
     pub fn status(&self, snapshot: &Snapshot) -> Status {
         let finalized = snapshot.finalized;
+        let earliest_available_slot = serve::earliest_available_slot(self, snapshot);
+        metrics::set(&EARLIEST_AVAILABLE_SLOT, &[], earliest_available_slot as f64);
         Status {
             fork_digest: self.fork_digest(self.clock.epoch()),
             finalized_root: if finalized.epoch == 0 { Hash256::ZERO } else { finalized.root },
             finalized_epoch: finalized.epoch,
             head_root: snapshot.head_root,
             head_slot: snapshot.head_slot,
-            earliest_available_slot: serve::earliest_available_slot(self, snapshot),
+            earliest_available_slot,
         }
     }
 }

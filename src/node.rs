@@ -7,6 +7,7 @@ pub mod budget;
 mod cli;
 mod devnet;
 mod execution;
+mod first_head;
 mod forks;
 pub mod genesis;
 mod import;

@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     db::{Database, DbError},
-    types::{ColumnIndex, Epoch, Hash256, Slot, compute_epoch_at_slot, compute_start_slot_at_epoch},
+    types::{
+        ColumnIndex, Epoch, Hash256, Slot, compute_epoch_at_slot, compute_start_slot_at_epoch, preset::GENESIS_SLOT,
+    },
 };
 
 /// Starts an answer for each request, a few at once.
@@ -249,10 +251,12 @@ fn failed(error: &DbError) -> ResponseChunk {
 pub(super) fn earliest_available_slot(shared: &Shared, snapshot: &Snapshot) -> Slot {
     let columns = shared.earliest_columns.load(Ordering::Relaxed);
     // Who keeps no columns has all of them.
-    if columns <= first_slot_of_columns(shared, shared.clock.epoch()) || shared.custody.sampled().is_empty() {
-        return snapshot.earliest_slot;
-    }
-    snapshot.earliest_slot.max(columns)
+    let has_columns =
+        columns <= first_slot_of_columns(shared, shared.clock.epoch()) || shared.custody.sampled().is_empty();
+    let earliest = if has_columns { snapshot.earliest_slot } else { snapshot.earliest_slot.max(columns) };
+    // The genesis block is nobody's to give, so nothing lacks before the first slot. Who begins at genesis asks for a range from
+    // there on, and only of those who say that they have it.
+    if earliest <= GENESIS_SLOT + 1 { GENESIS_SLOT } else { earliest }
 }
 
 /// From which slot on columns must be had in an epoch.

@@ -181,6 +181,12 @@ pub const PEERS_BANNED: Metric = counter("hornero_p2p_bans_total", "Peers banned
 /// Goodbyes from peers.
 pub const GOODBYES_RECEIVED: Metric =
     counter("hornero_p2p_goodbyes_received_total", "Goodbyes from peers, by reason.").by(&["reason"]);
+/// How long the first way to the head took.
+pub const FIRST_HEAD_SECONDS: Metric = gauge(
+    "hornero_first_head_seconds",
+    "Seconds until the node was at the head for the first time, since its start or since its first peer.",
+)
+.by(&["since"]);
 /// Dials.
 pub const DIALS: Metric =
     counter("hornero_p2p_dials_total", "Connections that we tried to open, by result.").by(&["result"]);
@@ -239,6 +245,11 @@ pub const BYTES_OUT: Metric =
 /// The slot of the oldest block of the chain that is stored with all after it.
 pub const BACKFILL_SLOT: Metric =
     gauge("hornero_backfill_slot", "Slot of the oldest block from which on all blocks of the chain are stored.");
+/// From where on peers may ask us.
+pub const EARLIEST_AVAILABLE_SLOT: Metric = gauge(
+    "hornero_earliest_available_slot",
+    "Slot from which on we tell peers to have all that they may ask for: blocks, and the columns that we keep.",
+);
 /// Where backfill ends.
 pub const BACKFILL_TARGET_SLOT: Metric =
     gauge("hornero_backfill_target_slot", "Slot down to which blocks are fetched: the oldest that peers may ask for.");
@@ -336,6 +347,7 @@ pub const ALL: &[&Metric] = &[
     &GOODBYES_SENT,
     &CONNECTIONS_REFUSED,
     &DIALS,
+    &FIRST_HEAD_SECONDS,
     &NODES_FOUND,
     &DISCOVERY_TABLE,
     &DISCOVERY_RESTARTS,
@@ -350,6 +362,7 @@ pub const ALL: &[&Metric] = &[
     &BYTES_IN,
     &BYTES_OUT,
     &BACKFILL_SLOT,
+    &EARLIEST_AVAILABLE_SLOT,
     &BACKFILL_TARGET_SLOT,
     // The database.
     &DB_BYTES,

@@ -5,7 +5,7 @@ use std::{
     io::IsTerminal,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use async_channel::Receiver;
@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::{
     bridge,
     budget::{Caches, Keeper, MemoryLimit},
-    execution,
+    execution, first_head,
     forks::{NotFollowed, check_followed, forks_at},
     networks::{Network, NetworkError},
     slot_log,
@@ -221,6 +221,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
         backfill: config.backfill,
     };
     let Chain { handle, inputs, tasks } = smol::unblock(move || chain::start(chain_config)).await?;
+    let started = Instant::now();
     let (network, events) = start_network(&config, &handle).await?;
     let listener = TcpListener::bind(config.http).await;
     let listener = listener.map_err(|source| NodeError::Http { addr: config.http, source })?;
@@ -233,6 +234,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let (gave_up_sender, gave_up) = async_channel::bounded(1);
     let supervised = |task: ChainTask| smol::spawn(supervise(task.into(), gave_up_sender.clone()));
     let mut running: Vec<smol::Task<()>> = tasks.into_iter().chain([pools.task]).map(supervised).collect();
+    running.push(smol::spawn(first_head::tell(handle.clone(), network.clone(), started)));
     let mut watched = |name, work: BoxFuture<'static, ()>| {
         running.push(smol::spawn(watch(name, work, gave_up_sender.clone())));
     };

@@ -151,6 +151,18 @@ pub enum GoodbyeReason {
     Banned = 251,
 }
 
+/// Codes that peers use and we don't, by convention of the field.
+pub(super) mod goodbye {
+    /// It can't make out which network we are on.
+    pub const UNVERIFIABLE: u64 = 128;
+    /// Our score is too low to stay, and not so low that we may not come back.
+    pub const BAD_SCORE: u64 = 250;
+    /// We are banned.
+    pub const BANNED: u64 = 251;
+    /// Our address is banned.
+    pub const BANNED_ADDRESS: u64 = 252;
+}
+
 impl GoodbyeReason {
     /// For logs and metrics: a peer's code in words.
     pub fn describe(code: u64) -> &'static str {
@@ -158,11 +170,11 @@ impl GoodbyeReason {
             1 => "shutdown",
             2 => "irrelevant network",
             3 => "fault",
-            128 => "cannot verify our network",
+            goodbye::UNVERIFIABLE => "cannot verify our network",
             129 => "too many peers",
-            250 => "bad score",
-            251 => "banned",
-            252 => "banned address",
+            goodbye::BAD_SCORE => "bad score",
+            goodbye::BANNED => "banned",
+            goodbye::BANNED_ADDRESS => "banned address",
             _ => "other",
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     p2p::{
         codec::CodecError,
         events::{InboundRequest, RequestKind},
-        messages::GoodbyeReason,
+        messages::{GoodbyeReason, goodbye},
         peer::PeerState,
         protocol::{Method, Protocol},
         score::Reason,
@@ -144,16 +144,26 @@ impl Service {
         let words = GoodbyeReason::describe(code);
         debug!(peer = %id, code, words, "peer says goodbye");
         metrics::inc(&GOODBYES_RECEIVED, &[("reason", words)]);
-        if code == GoodbyeReason::IrrelevantNetwork as u64 {
-            self.dialer.useless(&id);
-        }
-        if code == GoodbyeReason::TooManyPeers as u64 {
-            self.on_crowded(&id, Instant::now());
-        }
+        self.heed_goodbye(id, code);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.goodbye = Some(code);
             peer.state = PeerState::Disconnecting;
             peer.leave_by = Some(Instant::now() + GOODBYE_TIME);
+        }
+    }
+
+    /// Who sent us away is left alone for as long as the reason is likely to last. Coming back at once would only be one more
+    /// thing that is held against us, and a mark against the address of our whole house.
+    fn heed_goodbye(&mut self, id: PeerId, code: u64) {
+        const OTHER_NETWORK: u64 = GoodbyeReason::IrrelevantNetwork as u64;
+        const TOO_MANY: u64 = GoodbyeReason::TooManyPeers as u64;
+        match code {
+            OTHER_NETWORK | goodbye::UNVERIFIABLE | goodbye::BANNED..=goodbye::BANNED_ADDRESS => {
+                self.on_useless(id, Instant::now());
+            }
+            // Scores are forgotten by halves in ten minutes: a peer that we were told to stay with is worth a visit sooner.
+            TOO_MANY | goodbye::BAD_SCORE => self.on_crowded(&id, Instant::now()),
+            _ => {}
         }
     }
 
