@@ -158,6 +158,17 @@ pub enum NetworkCommand {
         /// Where to.
         answer: AnswerSender,
     },
+    /// Ask for the block with this root and those before it.
+    BlocksByHead {
+        /// Whom.
+        peer: Peer,
+        /// The first, and newest.
+        root: Hash256,
+        /// So many at most.
+        count: u64,
+        /// Where to. What comes has descending slots; whether each is the last one's parent is not known.
+        answer: AnswerSender,
+    },
     /// Ask for columns of the blocks in a range of slots.
     ColumnsByRange {
         /// Whom.

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     metrics::{self, PENDING_BLOCKS, QUEUE_LENGTH},
-    types::{Hash256, Slot, compute_start_slot_at_epoch},
+    types::{Hash256, SignedBeaconBlock, Slot, compute_start_slot_at_epoch},
 };
 
 /// A block that waits for its parent.
@@ -272,12 +272,27 @@ impl PendingTask {
         if let Some(peer) = self.choose_peer(&wanted) {
             self.is_asking.store(true, Ordering::Release);
             let (shared, is_asking) = (self.shared.clone(), self.is_asking.clone());
+            let depth = wanted.first().map_or(0, |root| self.missing_before(root));
             smol::spawn(async move {
+                if depth > 1 && fetch_line(&shared, peer.clone(), wanted[0], depth).await {
+                    wanted.remove(0);
+                }
                 fetch(&shared, peer, wanted).await;
                 is_asking.store(false, Ordering::Release);
             })
             .detach();
         }
+    }
+
+    /// How many blocks may be missing from this one down, by the slots between the head and the orphans that wait for it. Only at
+    /// the first attempt: later ones are by root, which all peers speak.
+    fn missing_before(&self, root: &Hash256) -> u64 {
+        if self.missing.get(root).is_none_or(|missing| missing.attempts > 1) {
+            return 0;
+        }
+        let head = self.shared.snapshot.load().head_slot;
+        let waiting = self.orphans.values().filter(|orphan| orphan.parent == *root).map(|orphan| orphan.slot).min();
+        waiting.map_or(0, |slot| slot.saturating_sub(head + 1)).min(ROOTS_PER_REQUEST as u64)
     }
 
     /// A source of the first root at its first attempts, then any peer, another one each time.
@@ -291,8 +306,49 @@ impl PendingTask {
     }
 }
 
+/// Asks a peer for a block and those before it, in one go, until one is known. Each names the next, so nothing else can come. What
+/// came goes to the block tasks, newest first; the oldest frees the others. Returns whether anything came, or the peer failed.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#beaconblocksbyhead-v1>
+async fn fetch_line(shared: &Arc<Shared>, peer: Peer, root: Hash256, count: u64) -> bool {
+    let (answer, blocks) = async_channel::bounded(shared.capacities.answer);
+    tracing::debug!(%peer, count, "asking for a line of parents");
+    shared.tell_network(NetworkCommand::BlocksByHead { peer: peer.clone(), root, count, answer });
+    let punish = |fault| shared.tell_network(NetworkCommand::Report { peer: peer.clone(), fault });
+    let mut next = root;
+    for number in 0..count {
+        let block = match shared.clock.within(ANSWER_TIMEOUT_MS, blocks.recv()).await {
+            None => {
+                punish(Fault::Timeout);
+                return true;
+            }
+            Some(Ok(Ok(block))) => block,
+            Some(Ok(Err(_)) | Err(_)) => return number > 0,
+        };
+        let hashed = block.clone();
+        if smol::unblock(move || hashed.root()).await != next {
+            punish(Fault::Unrelated);
+            return true;
+        }
+        next = block.message.parent_root;
+        if !give(shared, &peer, block).await || shared.snapshot.load().contains(&next) {
+            return true;
+        }
+    }
+    true
+}
+
+/// Gives a block that was asked for to the block tasks; false when they are gone.
+async fn give(shared: &Arc<Shared>, peer: &Peer, block: Arc<SignedBeaconBlock>) -> bool {
+    let (source, received_ms) = (BlockSource::ByRoot(peer.clone()), shared.clock.now_ms());
+    let work = BlockWork { block, source, received_ms, reply: None, ours: OurBlock::default() };
+    shared.work.send(work).await.is_ok()
+}
+
 /// Asks a peer for blocks by root and gives them to the block tasks.
 async fn fetch(shared: &Arc<Shared>, peer: Peer, roots: Vec<Hash256>) {
+    if roots.is_empty() {
+        return;
+    }
     let (answer, blocks) = async_channel::bounded(shared.capacities.answer);
     tracing::debug!(%peer, count = roots.len(), "asking for parents");
     shared.tell_network(NetworkCommand::BlocksByRoot { peer: peer.clone(), roots: roots.clone(), answer });
@@ -307,15 +363,7 @@ async fn fetch(shared: &Arc<Shared>, peer: Peer, roots: Vec<Hash256>) {
         if !roots.contains(&smol::unblock(move || hashed.root()).await) {
             return punish(Fault::Unrelated);
         }
-        let received_ms = shared.clock.now_ms();
-        let work = BlockWork {
-            block,
-            source: BlockSource::ByRoot(peer.clone()),
-            received_ms,
-            reply: None,
-            ours: OurBlock::default(),
-        };
-        if shared.work.send(work).await.is_err() {
+        if !give(shared, &peer, block).await {
             return;
         }
     }

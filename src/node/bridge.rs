@@ -138,6 +138,10 @@ fn tell(network: &P2pHandle, command: NetworkCommand, config: &Arc<Config>) {
             let blocks = peer_id(&peer).map(|peer| network.blocks_by_root(peer, roots));
             smol::spawn(carry_answer(blocks, answer)).detach();
         }
+        NetworkCommand::BlocksByHead { peer, root, count, answer } => {
+            let blocks = peer_id(&peer).map(|peer| network.blocks_by_head(peer, root, count));
+            smol::spawn(carry_answer(blocks, answer)).detach();
+        }
         NetworkCommand::ColumnsByRange { peer, start_slot, count, columns, answer } => {
             let columns = peer_id(&peer).map(|peer| network.columns_by_range(peer, start_slot, count, &columns));
             smol::spawn(carry_answer(columns, answer)).detach();

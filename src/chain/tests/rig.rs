@@ -63,6 +63,8 @@ pub enum Told {
     Goodbye(Peer),
     Publish(network::Publication),
     Request(Peer, Vec<Slot>),
+    /// A block and those before it were asked for.
+    HeadRequest(Peer, Vec<Slot>),
     /// Columns were asked for.
     ColumnRequest(Peer, Vec<ColumnIndex>),
     Listen(Topic),
@@ -346,6 +348,19 @@ impl They {
                 let slots = wanted.iter().map(|block| block.message.slot).collect();
                 smol::spawn(give(self.manners(&peer), wanted, answer)).detach();
                 Told::Request(peer, slots)
+            }
+            NetworkCommand::BlocksByHead { peer, root, count, answer } => {
+                let mut wanted = Vec::new();
+                let mut next = root;
+                while let Some(block) =
+                    self.blocks_where(|root, _| *root == next).pop().filter(|_| wanted.len() < count as usize)
+                {
+                    next = block.message.parent_root;
+                    wanted.push(block);
+                }
+                let slots = wanted.iter().map(|block| block.message.slot).collect();
+                smol::spawn(give(self.manners(&peer), wanted, answer)).detach();
+                Told::HeadRequest(peer, slots)
             }
             NetworkCommand::ColumnsByRange { peer, start_slot, count, columns, answer } => {
                 let slots = start_slot..start_slot + count;

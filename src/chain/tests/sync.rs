@@ -54,6 +54,31 @@ fn bad_peers_do_not_keep_us_from_the_head() {
 }
 
 #[test]
+fn a_line_of_parents_is_asked_for_at_once_and_by_root_of_who_can_not() {
+    for manners in [Manners::Honest, Manners::Refuses] {
+        let dir = tempfile::tempdir().unwrap();
+        let rig = Rig::new(dir.path(), checkpoint(), running_clock_at(ANCHOR + 4));
+        rig.connect("a", ANCHOR, manners);
+        rig.gossip("a", &block(ANCHOR + 4));
+        let slots = rig.wait_told("a request", |told| match told {
+            Told::HeadRequest(_, slots) => Some(slots.clone()),
+            Told::Request(..) => panic!("one by one: {told:?}"),
+            _ => None,
+        });
+        assert_eq!(slots, [ANCHOR + 3, ANCHOR + 2, ANCHOR + 1]);
+        if manners == Manners::Refuses {
+            let slots = rig.wait_told("a request by root", |told| match told {
+                Told::Request(_, slots) => Some(slots.clone()),
+                _ => None,
+            });
+            assert_eq!(slots, [ANCHOR + 3]);
+            rig.peers.lock().unwrap().insert(peer("a"), Manners::Honest);
+        }
+        rig.wait_for_head(root(ANCHOR + 4));
+    }
+}
+
+#[test]
 fn parents_that_one_peer_does_not_have_are_asked_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let rig = Rig::new(dir.path(), checkpoint(), running_clock_at(LAST));
