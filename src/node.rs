@@ -15,6 +15,9 @@ mod info;
 mod logging;
 mod networks;
 mod run;
+// In the minimal preset only, where a chain is final after half a minute.
+#[cfg(all(test, feature = "minimal"))]
+mod serving;
 #[cfg(test)]
 mod simulation;
 mod slot_log;

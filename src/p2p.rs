@@ -60,4 +60,4 @@ pub use topic::Topic;
 pub use transport::{Muxers, plain_transport};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

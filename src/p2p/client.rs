@@ -214,7 +214,7 @@ async fn hand_on<T>(to: &Sender<Result<Arc<T>, RpcError>>, item: Arc<T>) -> bool
 }
 
 /// Reads one chunk: its fork, if the protocol has one, and its SSZ. `None` at the end of the answer.
-async fn read_chunk<S: AsyncRead + Unpin>(
+pub(super) async fn read_chunk<S: AsyncRead + Unpin>(
     stream: &mut S,
     protocol: Protocol,
     limit: Duration,

@@ -8,7 +8,7 @@ mod places;
 mod quic;
 mod requests;
 mod slow;
-mod stranger;
+pub(crate) mod stranger;
 
 use std::{sync::Arc, time::Duration};
 

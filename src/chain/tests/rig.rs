@@ -64,7 +64,7 @@ pub enum Told {
     Publish(network::Publication),
     Request(Peer, Vec<Slot>),
     /// A block and those before it were asked for.
-    HeadRequest(Peer, Vec<Slot>),
+    HeadRequest(Vec<Slot>),
     /// Columns were asked for.
     ColumnRequest(Peer, Vec<ColumnIndex>),
     Listen(Topic),
@@ -360,7 +360,7 @@ impl They {
                 }
                 let slots = wanted.iter().map(|block| block.message.slot).collect();
                 smol::spawn(give(self.manners(&peer), wanted, answer)).detach();
-                Told::HeadRequest(peer, slots)
+                Told::HeadRequest(slots)
             }
             NetworkCommand::ColumnsByRange { peer, start_slot, count, columns, answer } => {
                 let slots = start_slot..start_slot + count;

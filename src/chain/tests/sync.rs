@@ -61,7 +61,7 @@ fn a_line_of_parents_is_asked_for_at_once_and_by_root_of_who_can_not() {
         rig.connect("a", ANCHOR, manners);
         rig.gossip("a", &block(ANCHOR + 4));
         let slots = rig.wait_told("a request", |told| match told {
-            Told::HeadRequest(_, slots) => Some(slots.clone()),
+            Told::HeadRequest(slots) => Some(slots.clone()),
             Told::Request(..) => panic!("one by one: {told:?}"),
             _ => None,
         });

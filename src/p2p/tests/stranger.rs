@@ -37,7 +37,7 @@ pub struct Stranger {
 
 impl Stranger {
     /// Speaks only the protocols `served`.
-    pub async fn serving(served: &[Protocol]) -> Stranger {
+    pub(super) async fn serving(served: &[Protocol]) -> Stranger {
         let mut swarm = swarm(served);
         swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
         let addr = loop {
@@ -54,7 +54,7 @@ impl Stranger {
     }
 
     /// A stranger that dialled `node` and told a status of its fork.
-    pub async fn known_to(node: &Node) -> Stranger {
+    pub(super) async fn known_to(node: &Node) -> Stranger {
         let stranger = Stranger::serving(&Protocol::ALL).await;
         stranger.dial(node).await;
         stranger.is_connected().await;
@@ -65,25 +65,58 @@ impl Stranger {
         stranger
     }
 
-    pub async fn dial(&self, node: &Node) {
+    /// A stranger that dialled a node and told it where it stands.
+    #[cfg(feature = "minimal")]
+    pub async fn met(node: &P2pHandle, status: &Status) -> Stranger {
+        let stranger = Stranger::serving(&Protocol::ALL).await;
+        stranger.orders.send(Order::Dial(node.listen_addrs()[0].clone())).await.unwrap();
+        stranger.is_connected().await;
+        let theirs = stranger.ask(node, "status/2", Some(&status.as_ssz_bytes())).await;
+        assert!(matches!(theirs[..], [Ok(_)]), "{theirs:?}");
+        stranger
+    }
+
+    /// Asks as any client would, on a protocol by its name and version: the SSZ of each chunk, or the error that ends the answer.
+    #[cfg(feature = "minimal")]
+    pub async fn ask(&self, node: &P2pHandle, name: &str, body: Option<&[u8]>) -> Vec<Result<Vec<u8>, RpcError>> {
+        let id = libp2p::StreamProtocol::try_from_owned(format!("/eth2/beacon_chain/req/{name}/ssz_snappy")).unwrap();
+        let protocol = Protocol::from_id(&id).unwrap_or_else(|| panic!("{name}"));
+        let (sender, stream) = async_channel::bounded(1);
+        self.orders.send(Order::Open(node.peer_id(), protocol, sender)).await.unwrap();
+        let mut stream = next(&stream).await;
+        client::ask(&mut stream, body, PATIENCE).await.unwrap();
+        let mut chunks = Vec::new();
+        loop {
+            match client::read_chunk(&mut stream, protocol, PATIENCE).await {
+                Ok(Some((_, ssz))) => chunks.push(Ok(ssz)),
+                Ok(None) => return chunks,
+                Err(error) => {
+                    chunks.push(Err(error));
+                    return chunks;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn dial(&self, node: &Node) {
         self.orders.send(Order::Dial(node.handle.listen_addrs()[0].clone())).await.unwrap();
     }
 
-    pub async fn tell_status(&self, node: &Node, fork: [u8; 4]) {
+    pub(super) async fn tell_status(&self, node: &Node, fork: [u8; 4]) {
         let mut stream = self.open(node, Protocol::StatusV2).await;
         let status = Status { fork_digest: ForkDigest::from(fork), ..status() };
         client::ask(&mut stream, Some(&status.as_ssz_bytes()), PATIENCE).await.unwrap();
         client::read_one(&mut stream, Protocol::StatusV2, PATIENCE).await.unwrap();
     }
 
-    pub async fn open(&self, node: &Node, protocol: Protocol) -> Stream {
+    pub(super) async fn open(&self, node: &Node, protocol: Protocol) -> Stream {
         let (sender, stream) = async_channel::bounded(1);
         self.orders.send(Order::Open(node.handle.peer_id(), protocol, sender)).await.unwrap();
         next(&stream).await
     }
 
     /// Writes `bytes`, closes if told to, and returns all that comes back.
-    pub async fn say(&self, node: &Node, protocol: Protocol, bytes: &[u8], close: bool) -> Vec<u8> {
+    pub(super) async fn say(&self, node: &Node, protocol: Protocol, bytes: &[u8], close: bool) -> Vec<u8> {
         let mut stream = self.open(node, protocol).await;
         in_time(async {
             // The node may have had enough before all is written.
@@ -100,7 +133,7 @@ impl Stranger {
     }
 
     /// The next stream of `protocol` that the node opens, with what it said.
-    pub async fn asked(&self, protocol: Protocol) -> (Vec<u8>, Stream) {
+    pub(super) async fn asked(&self, protocol: Protocol) -> (Vec<u8>, Stream) {
         loop {
             let (asked, mut stream) = next(&self.inbound).await;
             if asked == protocol {
@@ -112,14 +145,14 @@ impl Stranger {
     }
 
     /// Answers the next stream of `protocol` with `bytes` and closes it.
-    pub async fn answer(&self, protocol: Protocol, bytes: &[u8]) {
+    pub(super) async fn answer(&self, protocol: Protocol, bytes: &[u8]) {
         let (_, mut stream) = self.asked(protocol).await;
         let _ = stream.write_all(bytes).await;
         let _ = stream.close().await;
     }
 
     /// Publishes raw bytes as soon as the node is there to hear them.
-    pub async fn publish(&self, topic: Topic, bytes: Vec<u8>) {
+    pub(super) async fn publish(&self, topic: Topic, bytes: Vec<u8>) {
         eventually(async || {
             let (sender, done) = async_channel::bounded(1);
             let topic = topic.on(ForkDigest::from(FORK));
