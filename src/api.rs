@@ -5,6 +5,7 @@
 //! it runs on the blocking pool, so it may wait for the chain, read the database and write long JSON without holding up
 //! the executor. Long answers are streamed in small pieces and never held whole.
 
+mod blobs;
 mod blocks;
 mod body;
 mod config;

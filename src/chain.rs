@@ -76,6 +76,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use async_channel::Sender;
 use smol::lock::Semaphore;
 
+pub use crate::engine::kzg_commitment_to_versioned_hash;
 use crate::{
     crypto::{PubkeyCache, compute_fork_digest},
     db::Database,

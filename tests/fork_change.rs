@@ -1,5 +1,6 @@
 //! A change of the blob schedule: the fork digest changes, and with it every topic, while the chain goes on. Two nodes with half of
-//! the validators each finalize only if votes, aggregates and blocks cross over on the old topics, then on the new ones.
+//! the validators each finalize only if votes, aggregates, blocks and the columns of their blobs cross over on the old topics, then
+//! on the new ones.
 //!
 //! In the minimal preset only, where an epoch has 8 slots.
 #![cfg(feature = "minimal")]
@@ -12,8 +13,10 @@ use std::{
 
 use hornero::{
     crypto::compute_fork_digest,
+    engine::{Engine, StandIn},
     node::{
         CheckpointChoice, Network, NodeConfig, RunningNode,
+        blobs::made_up_blobs,
         genesis::{Genesis, devnet_config, interop_genesis},
     },
     p2p::PeerState,
@@ -28,6 +31,7 @@ const SLOT_MS: u64 = 750;
 const START_DELAY: u64 = 5;
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// A node whose blocks have a blob or none in turn.
 async fn start(config: &Arc<Config>, genesis: &Genesis, datadir: &Path, boot_nodes: Vec<String>) -> RunningNode {
     let Genesis { state, block } = genesis.clone();
     let network = Network::local(config.clone(), state.genesis_validators_root);
@@ -35,6 +39,7 @@ async fn start(config: &Arc<Config>, genesis: &Genesis, datadir: &Path, boot_nod
     let node = NodeConfig {
         boot_nodes,
         listen_quic: Vec::new(),
+        engine: Engine::StandIn(StandIn::with_blobs(made_up_blobs(1).expect("a blob"))),
         ..NodeConfig::on_loopback(network, datadir.into(), checkpoint)
     };
     hornero::node::start(node).await.expect("it starts")
@@ -45,6 +50,15 @@ fn announced(node: &RunningNode) -> Vec<u8> {
     let eth2 = node.network.local_enr().get_raw_rlp("eth2").expect("an entry").to_vec();
     // One byte says that it is a string of 16.
     eth2[1..5].to_vec()
+}
+
+/// The oldest block with blobs since the finalized one, and its columns that a node has.
+fn columns_since_finality(node: &RunningNode) -> Option<(Slot, Vec<ColumnIndex>)> {
+    let (snapshot, db) = (node.chain.snapshot(), node.chain.database());
+    let roots: Vec<Hash256> = snapshot.branch(snapshot.head_root).map(|(root, _)| root).collect();
+    let blocks = roots.into_iter().rev().filter_map(|root| Some((root, db.block(root).unwrap()?)));
+    let mut with_blobs = blocks.filter(|(_, block)| !block.message.body.blob_kzg_commitments.is_empty());
+    with_blobs.next().map(|(root, block)| (block.message.slot, db.columns_of(root).unwrap()))
 }
 
 #[test]
@@ -64,6 +78,8 @@ fn the_chain_goes_on_through_a_change_of_the_blob_schedule() {
         let first = start(&config, &genesis, &dir.path().join("first"), Vec::new()).await;
         let address = format!("{}/p2p/{}", first.network.listen_addrs()[0], first.network.peer_id());
         let second = start(&config, &genesis, &dir.path().join("second"), vec![address]).await;
+        // Of two nodes one has to keep all columns, or who begins to keep more finds nobody who has them.
+        first.chain.keep_groups(config.number_of_custody_groups).await.expect("a disk");
         assert_eq!(announced(&first), digest(0).as_slice());
         let (stop, stopped) = async_channel::bounded(1);
         for (node, keys) in [(&first, 0..VALIDATORS / 2), (&second, VALIDATORS / 2..VALIDATORS)] {
@@ -95,6 +111,11 @@ fn the_chain_goes_on_through_a_change_of_the_blob_schedule() {
             let peers = node.network.peers().await;
             assert!(peers.iter().any(|peer| peer.state == PeerState::Connected && peer.score > -5.0), "{peers:?}");
         }
+        let (slot, columns) = columns_since_finality(&second).expect("a block with blobs");
+        assert_eq!(columns, second.chain.sampled_columns(), "of slot {slot}");
+        let (_, columns) = columns_since_finality(&first).expect("a block with blobs");
+        // Of all that it keeps, it imports a block with half.
+        assert!(columns.len() >= preset::NUMBER_OF_COLUMNS / 2, "{} columns", columns.len());
         drop(stop);
         first.stop().await;
         second.stop().await;

@@ -1,7 +1,8 @@
 //! What is answered where.
 
 use super::{
-    Api, blocks, config, duties, events, node, pool, production, request::Request, response::Answer, states, validators,
+    Api, blobs, blocks, config, duties, events, node, pool, production, request::Request, response::Answer, states,
+    validators,
 };
 
 /// What a client wants to do.
@@ -36,6 +37,7 @@ static ROUTES: &[Route] = &[
     get("/eth/v1/beacon/blocks/{}/root", blocks::root),
     get("/eth/v2/beacon/blocks/{}", blocks::block),
     post("/eth/v2/beacon/blocks", blocks::publish),
+    get("/eth/v1/beacon/blobs/{}", blobs::blobs),
     get("/eth/v1/beacon/states/{}/root", states::root),
     get("/eth/v1/beacon/states/{}/fork", states::fork),
     get("/eth/v1/beacon/states/{}/finality_checkpoints", states::finality_checkpoints),

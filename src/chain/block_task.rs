@@ -263,7 +263,7 @@ impl BlockTask {
 
     /// Notes a block that was stored before as wanting columns, if it does.
     async fn check_data(&self, root: Hash256) -> Result<(), BlockError> {
-        let missing = self.shared.missing_columns(&self.work.block, root).await;
+        let missing = self.shared.awaited_columns(&self.work.block, root).await;
         if missing.is_empty() {
             return Ok(());
         }
@@ -278,7 +278,7 @@ impl BlockTask {
     /// block is run again. Whoever asked for the block's import is told which.
     async fn wait_for_data(&mut self, root: Hash256) -> Result<(), BlockError> {
         let (shared, block) = (self.shared.clone(), self.work.block.clone());
-        let missing = shared.missing_columns(&block, root).await;
+        let missing = shared.awaited_columns(&block, root).await;
         if missing.is_empty() {
             if !block.message.body.blob_kzg_commitments.is_empty() {
                 metrics::inc(&DATA_CHECKS, &[("outcome", "here")]);
@@ -287,14 +287,14 @@ impl BlockTask {
         }
         let arrival = shared.want_columns(&block, root, missing, true).await;
         // They may have come before the network knew that we wait.
-        if shared.missing_columns(&block, root).await.is_empty() {
+        if shared.awaited_columns(&block, root).await.is_empty() {
             shared.want_no_columns(&root);
         } else if let Some(arrival) = arrival {
             self.running = None;
             let patience = COLUMN_WAIT_SLOTS * shared.clock.slot_ms();
             let _ = shared.clock.within(patience, arrival.recv()).await;
         }
-        let missing = shared.missing_columns(&block, root).await;
+        let missing = shared.awaited_columns(&block, root).await;
         let outcome = if missing.is_empty() { "waited" } else { "missing" };
         metrics::inc(&DATA_CHECKS, &[("outcome", outcome)]);
         if missing.is_empty() { Ok(()) } else { Err(BlockError::DataUnavailable { missing: missing.len() }) }

@@ -6,7 +6,7 @@
 //! slot is asked of peers who keep it, and again after pauses that double. Range sync fetches columns with its blocks.
 //!
 //! This node keeps the columns that it samples and no more: it never reconstructs others from half of them, and computes
-//! columns from blobs only for blocks of its own validators.
+//! columns from blobs only for blocks of its own validators. Who keeps half of all columns or more does not wait for the last.
 
 mod fetch;
 mod gossip;
@@ -125,6 +125,13 @@ impl Shared {
         sampled.minus(self.held_columns(root).await)
     }
 
+    /// The sampled columns without which a block is not imported. With half of all columns here none is missing for that: the
+    /// others can be computed from them, so its data can be had. (Only who keeps many waits for so many.)
+    pub async fn awaited_columns(self: &Arc<Self>, block: &SignedBeaconBlock, root: Hash256) -> ColumnSet {
+        let missing = self.missing_columns(block, root).await;
+        if !missing.is_empty() && self.held_columns(root).await.is_half() { ColumnSet::default() } else { missing }
+    }
+
     /// Notes that a block lacks columns: they are looked for, first where gossip had its time to bring them. A task that
     /// `waits` gets a queue in which it is told when they are here, if not too many do.
     pub async fn want_columns(
@@ -150,7 +157,7 @@ impl Shared {
     }
 
     /// The columns of a block that are here.
-    async fn held_columns(self: &Arc<Self>, root: Hash256) -> ColumnSet {
+    pub(in crate::chain) async fn held_columns(self: &Arc<Self>, root: Hash256) -> ColumnSet {
         if let Some(held) = self.columns.held.get(&root) {
             return held;
         }
@@ -183,6 +190,7 @@ impl Shared {
         roots.dedup();
         for root in roots {
             let held = self.columns.held.get(&root).unwrap_or_default();
+            let held = if held.is_half() { ColumnSet::ALL } else { held };
             if self.columns.wanted.complete(&root, held) {
                 self.free_block(root);
             }

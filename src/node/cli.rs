@@ -136,8 +136,8 @@ pub struct DevnetArguments {
     /// length of a slot in milliseconds (default 1000)
     #[argh(option, default = "1000")]
     pub slot_ms: u64,
-    /// most blobs of a block, 0 to 9 (default 0): blocks have none, one, two, ... and so many, in turn
-    #[argh(option, default = "0")]
+    /// most blobs of a block, 0 to 9 (default 2): blocks have none, one, two, ... and so many, in turn
+    #[argh(option, default = "2")]
     pub blobs: usize,
     /// nodes find each other by discovery: each is told of the first one only
     #[argh(switch)]

@@ -10,6 +10,7 @@ use std::{
 use hornero::{
     chain::{
         availability::verify_data_column_sidecar_inclusion_proof,
+        kzg_commitment_to_versioned_hash,
         network::{NetworkCommand, Publication},
     },
     crypto::*,
@@ -166,6 +167,39 @@ fn blobs_go_out_as_columns_and_ours_are_kept() {
     while node.chain.database().columns_of(root).unwrap() != sampled {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn blobs_are_given_back_by_who_keeps_all_columns() {
+    let node = Node::at_genesis();
+    let contents = signed_block(&node);
+    assert_eq!(node.post_json("/eth/v2/beacon/blocks", &contents).status, 200);
+    let reply = node.get("/eth/v1/beacon/blobs/head");
+    assert_eq!(reply.status, 501, "{}", String::from_utf8_lossy(&reply.body));
+    assert!(reply.json()["message"].as_str().unwrap().contains("of this block's 128"));
+    assert_eq!(node.get("/eth/v1/beacon/blobs/genesis").json()["data"], json!([]));
+
+    let node = Node::at_genesis();
+    smol::block_on(node.chain.keep_groups(128)).unwrap();
+    let contents = signed_block(&node);
+    assert_eq!(node.post_json("/eth/v2/beacon/blocks", &contents).status, 200);
+    let root = contents.signed_block.root();
+    while node.chain.database().columns_of(root).unwrap().len() < NUMBER_OF_COLUMNS {
+        std::thread::yield_now();
+    }
+    let hash = kzg_commitment_to_versioned_hash(&contents.signed_block.message.body.blob_kzg_commitments[0]);
+    for path in [format!("{root}"), format!("head?versioned_hashes={hash}")] {
+        let path = format!("/eth/v1/beacon/blobs/{path}");
+        assert_eq!(node.data(&path)[0], format!("0x{}", hex(&contents.blobs[0])), "{path}");
+        assert_eq!(Blobs::from_ssz_bytes(&node.get_as(&path, SSZ).body).unwrap(), contents.blobs);
+    }
+    let other = format!("/eth/v1/beacon/blobs/head?versioned_hashes={root}");
+    assert_eq!(node.data(&other), json!([]));
+    assert_eq!(node.get("/eth/v1/beacon/blobs/head?versioned_hashes=0x12").status, 400);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]

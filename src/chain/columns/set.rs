@@ -9,6 +9,14 @@ const _: () = assert!(NUMBER_OF_COLUMNS as u32 <= u128::BITS);
 pub(crate) struct ColumnSet(u128);
 
 impl ColumnSet {
+    /// All columns.
+    pub const ALL: ColumnSet = ColumnSet(u128::MAX >> (u128::BITS - NUMBER_OF_COLUMNS as u32));
+
+    /// Whether half of all columns are here, from which the others can be computed.
+    pub fn is_half(&self) -> bool {
+        self.len() >= NUMBER_OF_COLUMNS / 2
+    }
+
     /// Adds a column; one that does not exist is left out.
     pub fn insert(&mut self, column: ColumnIndex) {
         self.0 |= bit(column);

@@ -286,6 +286,30 @@ fn blocks_older_than_what_peers_keep_need_no_columns() {
 }
 
 #[test]
+fn who_keeps_all_columns_imports_with_half_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = rig(dir.path(), clock_in(ANCHOR + 1));
+    soon("custody", rig.handle.keep_groups(128)).unwrap();
+    assert_eq!(rig.handle.sampled_columns().len(), 128);
+    let made = Made::get();
+    rig.gossip("a", made.block(0));
+    assert_eq!(rig.verdict(made.block(0)), Verdict::Accept);
+    for index in 0..63 {
+        assert_eq!(rig.gossip_column(made.column(0, index), index), Verdict::Accept);
+    }
+    assert_ne!(rig.handle.snapshot().head_root, made.block(0).root(), "one is missing");
+    assert_eq!(rig.gossip_column(made.column(0, 100), 100), Verdict::Accept);
+    rig.wait_for_head(made.block(0).root());
+    // What comes later is kept, too.
+    assert_eq!(rig.gossip_column(made.column(0, 127), 127), Verdict::Accept);
+    soon("the columns on disk", async {
+        while rig.handle.database().columns_of(made.block(0).root()).unwrap().len() < 65 {
+            smol::future::yield_now().await;
+        }
+    });
+}
+
+#[test]
 fn a_range_without_its_columns_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let rig = rig(dir.path(), clock_at(ANCHOR + 16));
