@@ -72,8 +72,8 @@ impl Network {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hornero"));
         command.arg("devnet").args(["--nodes", &NODES.to_string(), "--validators", &(4 * NODES).to_string()]);
         command.args(["--member", &number.to_string(), "--genesis-time", &self.genesis_time.to_string()]);
-        // Ten processes without optimisation share a machine: every other block has a blob.
-        command.args(["--slot-ms", &SLOT_MS.to_string(), "--blobs", "1"]).arg("--datadir").arg(datadir);
+        // Ten processes without optimisation share a machine: no columns besides.
+        command.args(["--slot-ms", &SLOT_MS.to_string(), "--blobs", "0"]).arg("--datadir").arg(datadir);
         if let Some(record) = &self.record {
             command.args(["--boot-nodes", record]);
         }
