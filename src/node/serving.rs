@@ -240,8 +240,8 @@ async fn what_is_not_there(config: &Arc<Config>, engine: &Engine, first: &Runnin
     let slot = anchor.block.message.slot;
     let late = node(config, engine, &dir.join("late"), anchor, &[]).await;
     let stranger = Stranger::met(&late.network, &status(&late)).await;
-    let columns =
-        [slot.as_ssz_bytes(), 8u64.as_ssz_bytes(), 20u32.to_le_bytes().to_vec(), 3u64.as_ssz_bytes()].concat();
+    let start = (slot - 1).as_ssz_bytes();
+    let columns = [start, 8u64.as_ssz_bytes(), 20u32.to_le_bytes().to_vec(), 3u64.as_ssz_bytes()].concat();
     let blocks = |start: Slot| (start, 8u64, 1u64).as_ssz_bytes();
     for (name, body) in [
         ("beacon_blocks_by_range/2", blocks(slot - 1)),
