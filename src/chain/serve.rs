@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// Blocks that may be finalized at once before the index has them: after three hours without finality.
+const MAX_NOT_INDEXED: usize = 1024;
+
 /// Starts an answer for each request, a few at once.
 pub(super) async fn run(shared: Arc<Shared>, requests: Receiver<InboundRequest>) -> Result<(), TaskError> {
     let permits = Arc::new(smol::lock::Semaphore::new(ANSWERS_AT_ONCE));
@@ -115,7 +118,9 @@ fn items(shared: &Shared, kind: RequestKind) -> Result<Vec<Item>, ResponseChunk>
             Ok(roots.into_iter().map(Item::Block).collect())
         }
         RequestKind::ColumnsByRange { start_slot, count, columns } => {
-            if start_slot < shared.earliest_columns.load(Ordering::Relaxed) && has_columns(shared, start_slot, count) {
+            // The genesis block has none.
+            let first = start_slot.max(GENESIS_SLOT + 1);
+            if first < shared.earliest_columns.load(Ordering::Relaxed) && has_columns(shared, start_slot, count) {
                 return Err(ResponseChunk::ResourceUnavailable("the range begins before this node's oldest columns"));
             }
             let roots = roots_of_range(shared, start_slot, count.min(limit))?;
@@ -177,15 +182,27 @@ fn roots_of_range(shared: &Shared, start: Slot, count: u64) -> Result<Vec<Hash25
     let end = start.saturating_add(count);
     let snapshot = shared.snapshot.load_full();
     let mut newer: Vec<(Slot, Hash256)> = Vec::new();
-    let mut oldest_known = snapshot.head_slot;
+    let (mut oldest_known, mut parent) = (snapshot.head_slot, Hash256::ZERO);
     for (root, info) in snapshot.branch(snapshot.head_root) {
-        oldest_known = info.slot;
+        (oldest_known, parent) = (info.slot, info.parent_root);
         if info.slot < start {
             break;
         }
         if info.slot < end {
             newer.push((info.slot, root));
         }
+    }
+    // What has just been finalized is not in the tree any more, and in the index only a moment later. Until then, parents tell.
+    for _ in 0..MAX_NOT_INDEXED {
+        let Some((slot, before)) = shared.db.block_parent(parent).map_err(|error| failed(&error))? else { break };
+        let indexed = shared.db.canonical_root(slot).map_err(|error| failed(&error))?;
+        if slot < start || indexed == Some(parent) {
+            break;
+        }
+        if slot < end {
+            newer.push((slot, parent));
+        }
+        (oldest_known, parent) = (slot, before);
     }
     newer.reverse();
     let mut roots: Vec<Hash256> = Vec::new();
