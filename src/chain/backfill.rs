@@ -13,7 +13,8 @@ use std::{
 use super::{
     KnownPeer, Shared, TaskError, columns,
     limits::{
-        ANSWER_TIMEOUT_MS, BACKFILL_BATCH_SLOTS, BACKFILL_GAP_SLOTS, BACKFILL_PAUSE_MS, BACKFILL_SILENT, SYNC_GAP_SLOTS,
+        ANSWER_TIMEOUT_MS, BACKFILL_BATCH_SLOTS, BACKFILL_GAP_SLOTS, BACKFILL_PAUSE_MS, BACKFILL_SILENT,
+        BACKFILL_WITNESSES, SYNC_GAP_SLOTS,
     },
     network::{Fault, NetworkCommand, Peer},
     serve::first_slot_of_columns,
@@ -54,8 +55,14 @@ enum BatchError {
 
 /// Works until all is there, and again when it is not.
 pub(super) async fn run(shared: Arc<Shared>) -> Result<(), TaskError> {
-    let mut task =
-        Backfill { shared, failures: HashMap::new(), skipped_to: None, suspects: Vec::new(), rests_until: 0 };
+    let mut task = Backfill {
+        shared,
+        failures: HashMap::new(),
+        skipped_to: None,
+        suspects: Vec::new(),
+        asked: Vec::new(),
+        resting: (0, Vec::new()),
+    };
     loop {
         let mut has_more = false;
         // In turn: neither waits for the end of the other.
@@ -88,8 +95,10 @@ struct Backfill {
     skipped_to: Option<Slot>,
     /// Who said so.
     suspects: Vec<Peer>,
-    /// Blocks are not asked for before this slot.
-    rests_until: Slot,
+    /// Who said so of the batch that comes next.
+    asked: Vec<Peer>,
+    /// Until this slot these are not asked, for none of them gave what was asked for.
+    resting: (Slot, Vec<Peer>),
 }
 
 impl Backfill {
@@ -102,32 +111,25 @@ impl Backfill {
         metrics::set(&BACKFILL_TARGET_SLOT, &[], first as f64);
         metrics::set(&BACKFILL_SLOT, &[], oldest.slot as f64);
         // The genesis block is nobody's to give.
-        let is_done = oldest.slot <= first || oldest.slot <= GENESIS_SLOT + 1;
-        if is_done || self.shared.clock.slot() < self.rests_until {
+        if oldest.slot <= first || oldest.slot <= GENESIS_SLOT + 1 {
             return Ok(Step::Rest);
         }
         let end = self.skipped_to.filter(|slot| *slot < oldest.slot).unwrap_or(oldest.slot);
         let start = end.saturating_sub(BACKFILL_BATCH_SLOTS).max(GENESIS_SLOT + 1);
-        if start >= end || oldest.slot - end >= BACKFILL_GAP_SLOTS {
-            // For so long a gap nobody's word is taken: begin anew, with others. Not at once, because a chain whose first slots
-            // are empty looks the same.
+        if end <= first || start >= end || oldest.slot - end >= BACKFILL_GAP_SLOTS {
+            // For so long a gap nobody's word is taken: begin anew, with others.
             self.doubt();
-            self.rests_until = self.shared.clock.slot() + SLOTS_PER_EPOCH;
             return Ok(Step::Rest);
         }
         let Some(peer) = self.choose(start, end) else { return Ok(Step::Rest) };
         let began = Instant::now();
         let result = self.batch(&peer, start, end, oldest).await;
         match &result {
-            Ok(0) => {
-                self.skipped_to = Some(start);
-                if !self.suspects.contains(&peer) {
-                    self.suspects.push(peer);
-                }
-            }
+            Ok(0) => self.note_nothing(peer, start, end),
             Ok(_) => {
                 self.skipped_to = None;
                 self.suspects.clear();
+                self.asked.clear();
             }
             Err(error) => {
                 tracing::debug!(%peer, start, end, %error, "a batch of old blocks failed");
@@ -175,9 +177,24 @@ impl Backfill {
         Ok(Step::On)
     }
 
+    /// A peer had no block in the range. It is passed over when enough say so, or all.
+    fn note_nothing(&mut self, peer: Peer, start: Slot, end: Slot) {
+        for who in [&mut self.suspects, &mut self.asked] {
+            if !who.contains(&peer) {
+                who.push(peer.clone());
+            }
+        }
+        let is_last = self.able(start, end).iter().all(|peer| self.asked.contains(peer));
+        if is_last || self.asked.len() >= BACKFILL_WITNESSES {
+            self.skipped_to = Some(start);
+            self.asked.clear();
+        }
+    }
+
     /// Somebody who had nothing may have kept it back.
     fn doubt(&mut self) {
         self.skipped_to = None;
+        self.asked.clear();
         for peer in std::mem::take(&mut self.suspects) {
             self.count_failure(&peer);
         }
@@ -207,21 +224,33 @@ impl Backfill {
         Ok(count)
     }
 
-    /// The peer that has this range and failed least; of those, not always the same. None when there is none, or for now.
-    fn choose(&mut self, start: Slot, end: Slot) -> Option<Peer> {
-        let peers = self.shared.peers.load();
+    /// The peers that should have this range.
+    fn able(&self, start: Slot, end: Slot) -> Vec<Peer> {
         let has =
             |KnownPeer { status, .. }: &&KnownPeer| status.earliest_available_slot <= start && status.head_slot >= end;
-        let able: Vec<_> = peers.iter().filter(has).map(|known| known.peer.clone()).collect();
+        self.shared.peers.load().iter().filter(has).map(|known| known.peer.clone()).collect()
+    }
+
+    /// The peer that has this range, did not say that it is empty, and failed least; of those, not always the same. None when there
+    /// is none, or for now.
+    fn choose(&mut self, start: Slot, end: Slot) -> Option<Peer> {
+        let able = self.able(start, end);
         self.failures.retain(|peer, _| able.contains(peer));
-        // Those who failed get another chance when all have, in the next slot.
-        if able.iter().all(|peer| self.failures.get(peer).is_some_and(|n| *n >= BACKFILL_SILENT)) {
+        // Those who failed get another chance when all have; not at once, because where a chain's first slots are empty, nobody can
+        // give what is asked for.
+        let has_failed = |peer| self.failures.get(peer).is_some_and(|n| *n >= BACKFILL_SILENT);
+        let now = self.shared.clock.slot();
+        if !able.is_empty() && able.iter().all(has_failed) {
             self.failures.clear();
+            self.resting = (now + SLOTS_PER_EPOCH, able);
+            return None;
+        }
+        if now < self.resting.0 && able.iter().all(|peer| self.resting.1.contains(peer)) {
             return None;
         }
         let turn = (start / BACKFILL_BATCH_SLOTS) as usize;
         let rotated = (0..able.len()).map(|i| &able[(i + turn) % able.len()]);
-        rotated.min_by_key(|peer| self.failures.get(peer).copied().unwrap_or(0)).cloned()
+        rotated.min_by_key(|peer| (self.asked.contains(peer), self.failures.get(peer).copied().unwrap_or(0))).cloned()
     }
 
     /// Others come first.

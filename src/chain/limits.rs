@@ -99,6 +99,8 @@ pub const BACKFILL_BATCH_SLOTS: u64 = 32;
 /// Slots without a block before the oldest one that backfill takes peers' word for: a day of mainnet. The next block shows
 /// whether it was true.
 pub const BACKFILL_GAP_SLOTS: u64 = 7200;
+/// Peers that must say of a batch that it has no block before it is passed over, if there are so many.
+pub const BACKFILL_WITNESSES: usize = 3;
 /// Batches that a peer does not give before all are tried again.
 pub const BACKFILL_SILENT: u32 = 3;
 /// The least pause between two batches of backfill, and between two looks whether blocks are imported.
