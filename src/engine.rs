@@ -2,11 +2,23 @@
 //!
 //! Today there is only the stand-in of the devnet; the Engine API will be one more case of [`Engine`].
 
+mod client;
+mod json;
+mod jwt;
 mod payload;
+mod server;
 mod stand_in;
+mod status;
+#[cfg(test)]
+mod tests;
 
+pub use client::{ClientError, ExecutionClient, LatestBlock, MAX_BODIES, Method, Session, Setup};
+pub use json::ForkchoiceState;
+pub use jwt::{Secret, SecretError};
 pub use payload::{BlobsBundle, BuiltPayload, kzg_commitment_to_versioned_hash};
+pub use server::{Fault, Faults, StandInOptions, StandInServer};
 pub use stand_in::StandIn;
+pub use status::{ClientVersion, PayloadBody, PayloadId, PayloadStatus, PooledBlob};
 
 use crate::types::{Address, ExecutionPayload, ExecutionPayloadHeader, Hash256, KZGCommitment, Withdrawal};
 
@@ -21,8 +33,8 @@ pub enum Engine {
 }
 
 /// What the consensus layer decides of a payload.
-/// <https://github.com/ethereum/execution-apis/blob/main/src/engine/cancun.md#payloadattributesv3>
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// <https://github.com/ethereum/execution-apis/blob/033ca6e69/src/engine/cancun.md#payloadattributesv3>
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PayloadAttributes {
     /// Seconds since 1970.
     pub timestamp: u64,
@@ -32,6 +44,8 @@ pub struct PayloadAttributes {
     pub suggested_fee_recipient: Address,
     /// What the payload must pay out.
     pub withdrawals: Vec<Withdrawal>,
+    /// Root of the beacon block that the payload's own builds on.
+    pub parent_beacon_block_root: Hash256,
 }
 
 /// Why there is no payload.

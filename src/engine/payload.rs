@@ -40,3 +40,15 @@ pub fn kzg_commitment_to_versioned_hash(kzg_commitment: &KZGCommitment) -> Hash2
     hash[0] = VERSIONED_HASH_VERSION_KZG;
     hash.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hash of 48 zero bytes by `sha256sum`, with its first byte replaced.
+    #[test]
+    fn a_versioned_hash_is_the_commitments_hash_with_a_version() {
+        let hash = kzg_commitment_to_versioned_hash(&KZGCommitment::ZERO);
+        assert_eq!(hash.to_string(), "0x01b0761f87b081d5cf10757ccc89f12be355c70e2e29df288b65b30710dcbcd1");
+    }
+}

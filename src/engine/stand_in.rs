@@ -64,10 +64,10 @@ impl StandIn {
             extra_data: VariableList::new(EXTRA_DATA.to_vec()).expect("at most 32 bytes"),
             base_fee_per_gas: U256::from(BASE_FEE),
             block_hash: Hash256::ZERO,
-            transactions: transactions(&blobs.commitments),
+            transactions: transactions(&versioned_hashes(&blobs.commitments)),
             withdrawals: VariableList::new(attributes.withdrawals)
                 .map_err(|_| EngineError::TooManyWithdrawals(count))?,
-            blob_gas_used: blob_gas(&blobs.commitments),
+            blob_gas_used: blob_gas(blobs.commitments.len()),
             excess_blob_gas: 0,
         };
         payload.block_hash = block_hash(&payload);
@@ -89,31 +89,39 @@ impl StandIn {
 
 /// What is wrong with a payload of a block with these commitments, if it is not the stand-in's.
 pub(super) fn judge_payload(payload: &ExecutionPayload, commitments: &[KZGCommitment]) -> Option<String> {
+    judge_hashes(payload, &versioned_hashes(commitments))
+}
+
+/// The same, when only the blobs' versioned hashes are known.
+pub(super) fn judge_hashes(payload: &ExecutionPayload, hashes: &[Hash256]) -> Option<String> {
     let is_for_blobs = |transaction: &[u8]| transaction.first() == Some(&BLOB_TX_TYPE);
     if !payload.transactions.iter().all(|transaction| is_for_blobs(transaction)) {
         return Some("the stand-in can't execute transactions".into());
     }
-    let has_blobs = payload.transactions == transactions(commitments);
-    if !has_blobs || payload.blob_gas_used != blob_gas(commitments) {
+    if payload.transactions != transactions(hashes) || payload.blob_gas_used != blob_gas(hashes.len()) {
         return Some("the payload's blobs are not those of the block".into());
     }
     (payload.block_hash != block_hash(payload)).then(|| "the block hash is not the one that the stand-in gives".into())
 }
 
-/// The one that brings these blobs; none without blobs.
-fn transactions(commitments: &[KZGCommitment]) -> Transactions {
-    if commitments.is_empty() {
+fn versioned_hashes(commitments: &[KZGCommitment]) -> Vec<Hash256> {
+    commitments.iter().map(kzg_commitment_to_versioned_hash).collect()
+}
+
+/// The one that brings the blobs with these versioned hashes; none without blobs.
+fn transactions(hashes: &[Hash256]) -> Transactions {
+    if hashes.is_empty() {
         return Transactions::default();
     }
     let mut bytes = vec![BLOB_TX_TYPE];
-    bytes.extend(commitments.iter().flat_map(|commitment| kzg_commitment_to_versioned_hash(commitment).0));
+    bytes.extend(hashes.iter().flat_map(|hash| hash.0));
     // A block's few commitments are far from the limit of a gigabyte.
     let transaction = VariableList::new(bytes).unwrap_or_default();
     VariableList::new(vec![transaction]).unwrap_or_default()
 }
 
-fn blob_gas(commitments: &[KZGCommitment]) -> u64 {
-    GAS_PER_BLOB * commitments.len() as u64
+fn blob_gas(blobs: usize) -> u64 {
+    GAS_PER_BLOB * blobs as u64
 }
 
 /// The made-up hash: of the label and of the payload's root with an empty hash.
@@ -139,6 +147,7 @@ mod tests {
             prev_randao: Hash256::repeat_byte(3),
             suggested_fee_recipient: Address::repeat_byte(4),
             withdrawals: vec![Withdrawal::default(); withdrawals],
+            parent_beacon_block_root: Hash256::repeat_byte(5),
         }
     }
 

@@ -254,6 +254,25 @@ pub const EARLIEST_AVAILABLE_SLOT: Metric = gauge(
 pub const BACKFILL_TARGET_SLOT: Metric =
     gauge("hornero_backfill_target_slot", "Slot down to which blocks are fetched: the oldest that peers may ask for.");
 
+// The execution client.
+
+/// Whether it answers.
+pub const EXECUTION_CLIENT_UP: Metric =
+    gauge("hornero_execution_client_up", "1 while the execution client answers, otherwise 0.");
+/// How long it takes.
+pub const EXECUTION_REQUEST_SECONDS: Metric = histogram(
+    "hornero_execution_request_seconds",
+    SECONDS,
+    "Time that the execution client took to answer, with the way there and back, in seconds.",
+)
+.by(&["method"]);
+/// How it answers.
+pub const EXECUTION_REQUESTS: Metric = counter(
+    "hornero_execution_requests_total",
+    "Calls to the execution client, by method and result (ok, error, timeout, unreachable, auth, nonsense).",
+)
+.by(&["method", "result"]);
+
 // The database.
 
 /// What the data directory holds on disk.
@@ -364,6 +383,10 @@ pub const ALL: &[&Metric] = &[
     &BACKFILL_SLOT,
     &EARLIEST_AVAILABLE_SLOT,
     &BACKFILL_TARGET_SLOT,
+    // The execution client.
+    &EXECUTION_CLIENT_UP,
+    &EXECUTION_REQUEST_SECONDS,
+    &EXECUTION_REQUESTS,
     // The database.
     &DB_BYTES,
     &DB_WRITTEN,

@@ -68,6 +68,7 @@ fn build_payload(
         prev_randao: get_randao_mix(state, state.current_epoch()),
         suggested_fee_recipient: fee_recipient.unwrap_or_default(),
         withdrawals: get_expected_withdrawals(state)?.withdrawals,
+        parent_beacon_block_root: state.latest_block_header.tree_hash_root(),
     };
     Ok(inputs.engine.build_payload(&state.latest_execution_payload_header, attributes)?)
 }

@@ -1,0 +1,149 @@
+//! The stand-in as an execution client of its own: the Engine API over HTTP, in a thread of its own, with faults on demand.
+//!
+//! It keeps a small tree of payloads, so that it answers as the API says: SYNCING for what it can't judge, the latest valid
+//! hash for what is not valid, and a payload's id for what it shall make.
+
+mod faults;
+mod http;
+mod methods;
+mod tree;
+
+pub use faults::{Fault, Faults};
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use async_channel::Sender;
+
+use self::tree::Tree;
+use super::{BuiltPayload, Engine, LatestBlock, PayloadId, PooledBlob, Secret};
+use crate::types::{ForkName, Hash256};
+
+/// Payloads that are kept until they are asked for: a proposer asks for the last one.
+const BUILT: usize = 4;
+/// Blobs of payloads that it made.
+const POOLED: usize = 64;
+
+/// What a stand-in is told of its chain.
+pub struct StandInOptions {
+    /// What it shares with the node.
+    pub secret: Secret,
+    /// Its chain's first block.
+    pub genesis: LatestBlock,
+    /// Its chain.
+    pub chain_id: u64,
+    /// From which times on, in seconds since 1970, payloads are of which fork; ascending.
+    pub forks: Vec<(u64, ForkName)>,
+    /// Who makes its payloads.
+    pub maker: Engine,
+}
+
+/// A stand-in that runs until this is dropped.
+pub struct StandInServer {
+    address: SocketAddr,
+    faults: Faults,
+    stop: Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StandInServer {
+    /// Listens on `address` (port 0: any free one).
+    ///
+    /// # Errors
+    /// When it can't listen there, or have a thread.
+    pub fn start(address: SocketAddr, options: StandInOptions) -> io::Result<StandInServer> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = async_channel::bounded(1);
+        let faults = Faults::default();
+        let stand_in = StandInState::new(options, faults.clone());
+        let run = move || smol::block_on(http::serve(listener, address, stand_in, stopped));
+        let thread = thread::Builder::new().name("stand-in".into()).spawn(run)?;
+        Ok(StandInServer { address, faults, stop, thread: Some(thread) })
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What goes wrong with it; to be changed at any time.
+    pub fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
+}
+
+impl Drop for StandInServer {
+    fn drop(&mut self) {
+        self.stop.close();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// All that the stand-in knows. Its lock is held for one call at a time.
+struct StandInState {
+    secret: Secret,
+    chain_id: u64,
+    forks: Vec<(u64, ForkName)>,
+    maker: Engine,
+    faults: Faults,
+    chain: Mutex<Chain>,
+}
+
+/// What calls change.
+struct Chain {
+    tree: Tree,
+    built: VecDeque<(PayloadId, BuiltPayload)>,
+    pool: BTreeMap<Hash256, PooledBlob>,
+    /// The pool's names, oldest first.
+    pooled: VecDeque<Hash256>,
+}
+
+impl StandInState {
+    fn new(options: StandInOptions, faults: Faults) -> StandInState {
+        let StandInOptions { secret, genesis, chain_id, forks, maker } = options;
+        let chain =
+            Chain { tree: Tree::new(genesis), built: VecDeque::new(), pool: BTreeMap::new(), pooled: VecDeque::new() };
+        StandInState { secret, chain_id, forks, maker, faults, chain: Mutex::new(chain) }
+    }
+
+    fn chain(&self) -> MutexGuard<'_, Chain> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The fork at a time; the first one before all.
+    fn fork_at(&self, timestamp: u64) -> ForkName {
+        let reached = self.forks.iter().rev().find(|(from, _)| *from <= timestamp);
+        reached.or(self.forks.first()).map_or(ForkName::default(), |(_, fork)| *fork)
+    }
+}
+
+impl Chain {
+    /// Keeps a payload until it is asked for, and its blobs longer.
+    fn keep(&mut self, id: PayloadId, built: BuiltPayload) {
+        let bundle = &built.blobs;
+        let per_blob = bundle.proofs.len() / bundle.blobs.len().max(1);
+        for (index, (commitment, blob)) in bundle.commitments.iter().zip(&bundle.blobs).enumerate() {
+            let hash = super::kzg_commitment_to_versioned_hash(commitment);
+            let proofs = bundle.proofs[index * per_blob..][..per_blob].to_vec();
+            if self.pool.insert(hash, PooledBlob { blob: blob.clone(), proofs }).is_none() {
+                self.pooled.push_back(hash);
+            }
+        }
+        while self.pooled.len() > POOLED {
+            self.pooled.pop_front().map(|hash| self.pool.remove(&hash));
+        }
+        self.built.push_back((id, built));
+        while self.built.len() > BUILT {
+            self.built.pop_front();
+        }
+    }
+}
