@@ -82,18 +82,21 @@ impl Http {
     /// # Errors
     /// Every one of [`ClientError`].
     pub fn call<T: DeserializeOwned>(&self, method: Method, body: &[u8]) -> Result<Option<T>, ClientError> {
-        let bytes = self.exchange(method, body)?;
+        let secret = self.secret();
+        let Answer { bytes, time } = self.exchange(method, body, &secret)?;
         let reply: Reply<T> = serde_json::from_slice(&bytes)
             .map_err(|error| nonsense(method, format!("{error}: {}", start_of(&bytes))))?;
         match reply.error {
+            Some(failure) if failure.is_about_tokens() => {
+                Err(ClientError::Auth(refusal(&self.url, &secret, time, now())))
+            }
             Some(failure) => Err(ClientError::from_failure(method.name, failure)),
             None if reply.id != Some(ID) => Err(nonsense(method, "it is for another request".into())),
             None => Ok(reply.result),
         }
     }
 
-    fn exchange(&self, method: Method, body: &[u8]) -> Result<Vec<u8>, ClientError> {
-        let secret = self.secret();
+    fn exchange(&self, method: Method, body: &[u8], secret: &Secret) -> Result<Answer, ClientError> {
         let request = self
             .agent
             .post(&*self.url)
@@ -103,18 +106,18 @@ impl Http {
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {}", secret.token(now())));
         let mut response = request.send(body).map_err(|error| self.transport_error(method, error))?;
-        match response.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(self.refused(&secret, &response)),
-            _ => {}
+        let (status, time) = (response.status(), time_of(&response));
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Err(ClientError::Auth(refusal(&self.url, secret, time, now())));
         }
         let read = response.body_mut().with_config().limit(method.answer_bytes).read_to_vec();
         let bytes = read.map_err(|error| self.transport_error(method, error))?;
         // Some clients report JSON-RPC errors with a status of 4xx or 5xx: the body tells more.
-        if !response.status().is_success() && serde_json::from_slice::<Reply<serde::de::IgnoredAny>>(&bytes).is_err() {
-            let code = i64::from(response.status().as_u16());
+        if !status.is_success() && serde_json::from_slice::<Reply<serde::de::IgnoredAny>>(&bytes).is_err() {
+            let code = i64::from(status.as_u16());
             return Err(ClientError::Failed { method: method.name, code, words: start_of(&bytes) });
         }
-        Ok(bytes)
+        Ok(Answer { bytes, time })
     }
 
     fn transport_error(&self, method: Method, error: ureq::Error) -> ClientError {
@@ -131,16 +134,23 @@ impl Http {
     fn unreachable(&self, reason: String) -> ClientError {
         ClientError::Unreachable { url: self.url.to_string(), reason }
     }
-
-    /// Says which of the two usual reasons it is, as far as the answer's date tells.
-    fn refused(&self, secret: &Secret, response: &Response<ureq::Body>) -> ClientError {
-        let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
-        let theirs = date.and_then(|date| httpdate::parse_http_date(date).ok());
-        let theirs = theirs.and_then(|date| date.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
-        ClientError::Auth(refusal(&self.url, secret, theirs, now()))
-    }
 }
 
+/// What came back.
+struct Answer {
+    bytes: Vec<u8>,
+    /// The client's clock, if it says.
+    time: Option<u64>,
+}
+
+/// When an answer was sent, by its sender's clock, in seconds since 1970.
+fn time_of(response: &Response<ureq::Body>) -> Option<u64> {
+    let date = response.headers().get(header::DATE)?.to_str().ok()?;
+    let since = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
+}
+
+/// Says which of the two usual reasons it is, as far as the answer's time tells.
 fn refusal(url: &str, secret: &Secret, theirs: Option<u64>, ours: u64) -> String {
     let file = secret.path().display();
     let files = format!(

@@ -40,3 +40,26 @@ pub struct Failure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
 }
+
+impl Failure {
+    /// Whether it is about our token. The API leaves open how that is said: most clients answer with HTTP's 401, ethrex with an
+    /// error like any other.
+    pub fn is_about_tokens(&self) -> bool {
+        let message = self.message.to_lowercase();
+        ["auth failed", "unauthorized", "jwt"].iter().any(|words| message.contains(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_tokens_are_told_from_other_errors() {
+        let failure = |message: &str| Failure { code: -32000, message: message.into(), data: None };
+        for message in ["Auth failed: Invalid or missing token", "Auth failed: Invalid iat claim", "Unauthorized"] {
+            assert!(failure(message).is_about_tokens(), "{message}");
+        }
+        assert!(!failure("Server error").is_about_tokens());
+    }
+}
