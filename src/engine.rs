@@ -1,6 +1,7 @@
 //! The execution client, or the stand-in for one.
 //!
-//! Today there is only the stand-in of the devnet; the Engine API will be one more case of [`Engine`].
+//! A client is asked over the Engine API ([`ExecutionClient`]); so is the stand-in, when it runs as a server of its own
+//! ([`StandInServer`]).
 
 mod client;
 mod json;
@@ -20,7 +21,7 @@ pub use server::{Fault, Faults, StandInOptions, StandInServer};
 pub use stand_in::StandIn;
 pub use status::{ClientVersion, PayloadBody, PayloadId, PayloadStatus, PooledBlob};
 
-use crate::types::{Address, ExecutionPayload, ExecutionPayloadHeader, Hash256, KZGCommitment, Withdrawal};
+use crate::types::{Address, ExecutionPayload, ExecutionPayloadHeader, ForkName, Hash256, KZGCommitment, Withdrawal};
 
 /// Who makes and judges payloads.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,8 @@ pub enum Engine {
     None,
     /// The devnet's stand-in, which makes payloads that no real execution client would accept.
     StandIn(StandIn),
+    /// An execution client, or a stand-in in its place, that is asked over HTTP.
+    Client(ExecutionClient),
 }
 
 /// What the consensus layer decides of a payload.
@@ -60,18 +63,26 @@ pub enum EngineError {
     /// More than a block can commit to.
     #[error("{0} blobs are more than a block can commit to")]
     TooManyBlobs(usize),
+    /// The execution client gave none.
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 impl Engine {
-    /// A payload on top of `parent`, with its blobs and requests.
+    /// A payload of `fork` on top of `parent`, with its blobs and requests. Blocks until an execution client has made it.
+    ///
+    /// # Errors
+    /// When there is nobody to make it, or it can't be made.
     pub fn build_payload(
         &self,
+        fork: ForkName,
         parent: &ExecutionPayloadHeader,
         attributes: PayloadAttributes,
     ) -> Result<BuiltPayload, EngineError> {
         match self {
             Engine::None => Err(EngineError::NoEngine),
             Engine::StandIn(stand_in) => stand_in.build_payload(parent, attributes),
+            Engine::Client(client) => Ok(smol::block_on(client.build(fork, parent.block_hash, attributes))?),
         }
     }
 
@@ -79,7 +90,8 @@ impl Engine {
     /// otherwise what is wrong with it.
     pub fn judge_payload(&self, payload: &ExecutionPayload, commitments: &[KZGCommitment]) -> Option<String> {
         match self {
-            Engine::None => None,
+            // A client is asked by its own method.
+            Engine::None | Engine::Client(_) => None,
             Engine::StandIn(_) => stand_in::judge_payload(payload, commitments),
         }
     }

@@ -254,8 +254,12 @@ impl BlockTask {
         }
         match self.shared.clock.within(EXECUTION_TIMEOUT_MS, answer.recv()).await {
             Some(Ok(PayloadVerdict::Valid)) => Ok(PayloadStatus::Valid),
-            Some(Ok(PayloadVerdict::Invalid(words))) => {
-                Err(BlockError::Invalid(format!("the execution client says that the payload is not valid: {words}")))
+            Some(Ok(PayloadVerdict::Invalid { reason, latest_valid_hash })) => {
+                let parent_root = self.work.block.message.parent_root;
+                let news = StoreMessage::InvalidChild { parent_root, latest_valid_hash };
+                // A store task that has ended needs no news.
+                let _ = self.shared.store.send(news).await;
+                Err(BlockError::Invalid(format!("the execution client says that the payload is not valid: {reason}")))
             }
             Some(Ok(PayloadVerdict::Syncing) | Err(_)) | None => Ok(PayloadStatus::NotValidated),
         }

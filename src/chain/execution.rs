@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_channel::Sender;
 
-use crate::types::{Hash256, SignedBeaconBlock};
+use crate::types::{Hash256, SignedBeaconBlock, Slot};
 
 /// What the execution client says of a payload.
 /// <https://github.com/ethereum/execution-apis/blob/main/src/engine/paris.md#payload-validation>
@@ -12,8 +12,13 @@ use crate::types::{Hash256, SignedBeaconBlock};
 pub enum PayloadVerdict {
     /// Valid.
     Valid,
-    /// Invalid, with the client's words. The block is invalid.
-    Invalid(String),
+    /// Invalid: so is the block.
+    Invalid {
+        /// The client's words.
+        reason: String,
+        /// The last payload before it that is valid, if the client knows.
+        latest_valid_hash: Option<Hash256>,
+    },
     /// It does not know yet: the block is imported optimistically.
     Syncing,
 }
@@ -30,11 +35,15 @@ pub enum ExecutionCommand {
     },
     /// The head has changed. Only the latest counts.
     ForkchoiceUpdated {
+        /// Slot of the head.
+        slot: Slot,
         /// Hash of the head's payload.
         head: Hash256,
         /// Hash of the justified block's payload.
         safe: Hash256,
         /// Hash of the finalized block's payload.
         finalized: Hash256,
+        /// What the client says of the head's payload; nothing if a newer head came before it was asked, or it can't tell.
+        reply: Sender<PayloadVerdict>,
     },
 }

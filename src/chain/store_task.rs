@@ -8,14 +8,17 @@ use std::{
 use async_channel::{Receiver, Sender};
 
 use super::{
-    BlockError, BlockInfo, ChainEvent, ExecutionCommand, KnownBlocks, PendingMessage, Shared, Snapshot, TaskError,
+    BlockError, BlockInfo, ChainEvent, ExecutionCommand, KnownBlocks, PayloadVerdict, PendingMessage, Shared, Snapshot,
+    TaskError,
     confirm::Confirming,
     limits::EARLY_VOTES,
     network::NetworkCommand,
     states::{Cost, HotStates, StateLimits},
 };
 use crate::{
-    fork_choice::{Balances, HeadFacts, ImportedBlock, OnAttestationError, OnBlockError, PayloadStatus, Store},
+    fork_choice::{
+        Balances, HeadFacts, ImportedBlock, OnAttestationError, OnBlockError, PayloadError, PayloadStatus, Store,
+    },
     metrics::{self, CLOCK_SLOT, FINALIZED_EPOCH, HEAD_SLOT, JUSTIFIED_EPOCH, QUEUE_DROPPED, QUEUE_LENGTH, REORGS},
     transition::process_slots,
     types::{
@@ -64,6 +67,10 @@ pub(crate) enum StoreMessage {
     Balances(Checkpoint, Box<Balances>),
     /// What the fast confirmation rule has to know of the head's state.
     HeadFacts(Box<HeadFacts>),
+    /// What the execution client says of the payload of a block that was the head.
+    Payload(Hash256, PayloadVerdict),
+    /// The payload of a block that is not taken in, a child of `parent_root`, is not valid.
+    InvalidChild { parent_root: Hash256, latest_valid_hash: Option<Hash256> },
     /// The fork-choice store as bytes, to be stored.
     Save(Sender<Vec<u8>>),
     /// Something that the snapshot tells has changed elsewhere.
@@ -93,8 +100,8 @@ pub(super) struct StoreTask {
     pub measured_in: Option<Slot>,
     /// The epoch in which side branches were looked for last.
     pub pruned_in: Option<Epoch>,
-    /// The head that the execution client knows of.
-    pub told_execution: Option<(Hash256, Checkpoint)>,
+    /// The head that the execution client knows of, and the slot in which it was told, if it is to be asked again in the next.
+    pub told_execution: Option<(Hash256, Checkpoint, Option<Slot>)>,
     pub confirming: Confirming,
 }
 
@@ -156,6 +163,10 @@ impl StoreTask {
                 self.store.provide_balances(checkpoint, *balances);
             }
             StoreMessage::HeadFacts(facts) => self.on_head_facts(&facts),
+            StoreMessage::Payload(root, verdict) => self.on_payload(root, verdict),
+            StoreMessage::InvalidChild { parent_root, latest_valid_hash } => {
+                report(self.store.on_invalid_child(&parent_root, latest_valid_hash));
+            }
             StoreMessage::Save(reply) => {
                 let _ = reply.try_send(self.store.to_snapshot());
             }
@@ -311,22 +322,56 @@ impl StoreTask {
         .detach();
     }
 
-    /// Tells the execution client of a new head. Should its queue be full, the next snapshot tries again.
+    /// A payload that was taken in optimistically is valid, with all before it, or is not, with all that build on it. The head
+    /// is computed anew before anybody sees the difference.
+    fn on_payload(&mut self, root: Hash256, verdict: PayloadVerdict) {
+        match verdict {
+            PayloadVerdict::Valid => report(self.store.on_valid_payload(&root)),
+            PayloadVerdict::Invalid { reason, latest_valid_hash } => {
+                tracing::warn!(%root, %reason, "the execution client refuses a block that was taken in before it was asked");
+                report(self.store.on_invalid_payload(&root, latest_valid_hash));
+            }
+            PayloadVerdict::Syncing => {}
+        }
+    }
+
+    /// Tells the execution client of a new head, and in each slot again as long as it has not validated it. Should its queue be
+    /// full, the next snapshot tries again.
     fn tell_execution(&mut self, snapshot: &Snapshot) {
         let Some(execution) = &self.shared.execution else { return };
-        let wanted = (snapshot.head_root, snapshot.finalized);
+        let again = snapshot.is_optimistic.then_some(snapshot.slot);
+        let wanted = (snapshot.head_root, snapshot.finalized, again);
         if self.told_execution == Some(wanted) {
             return;
         }
         let hash = |root: &Hash256| self.store.node(root).map_or(Hash256::ZERO, |node| node.execution_block_hash);
+        let (reply, answer) = async_channel::bounded(1);
         let command = ExecutionCommand::ForkchoiceUpdated {
+            slot: snapshot.head_slot,
             head: hash(&snapshot.head_root),
             safe: self.safe_block_hash(&snapshot.head_root),
             finalized: hash(&snapshot.finalized.root),
+            reply,
         };
         if execution.try_send(command).is_ok() {
             self.told_execution = Some(wanted);
+            self.await_verdict(snapshot, answer);
         }
+    }
+
+    /// Waits for what the execution client says of the head, if that can be news. As many wait as commands are in its queue.
+    fn await_verdict(&self, snapshot: &Snapshot, answer: Receiver<PayloadVerdict>) {
+        let (shared, root, is_optimistic) = (self.shared.clone(), snapshot.head_root, snapshot.is_optimistic);
+        smol::spawn(async move {
+            match answer.recv().await {
+                Ok(PayloadVerdict::Valid) if !is_optimistic => {}
+                Ok(PayloadVerdict::Syncing) | Err(_) => {}
+                Ok(verdict) => {
+                    let _ = shared.store.send(StoreMessage::Payload(root, verdict)).await;
+                }
+            }
+        })
+        .detach();
     }
 
     /// Events and metrics of what changed between two snapshots.
@@ -406,6 +451,14 @@ pub(super) fn dependent_root(state: &BeaconState, block_root: Hash256, slot: Slo
     }
     let count = state.block_roots.len();
     state.block_roots[slot as usize % count]
+}
+
+/// Says when the execution client contradicts itself. A block that is not in the tree any more does not matter.
+fn report(taken: Result<(), PayloadError>) {
+    match taken {
+        Err(error @ PayloadError::WasValid(_)) => tracing::error!("{error}"),
+        Err(PayloadError::UnknownBlock(_)) | Ok(()) => {}
+    }
 }
 
 fn block_error(error: OnBlockError) -> BlockError {

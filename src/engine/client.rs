@@ -23,15 +23,17 @@ pub(super) use method::*;
 
 use std::{
     convert::Infallible,
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use serde::{Serialize, de::DeserializeOwned};
 use smol::lock::{Mutex, Semaphore};
 
 use self::{http::Http, link::Link};
-use super::{ClientVersion, Secret};
+use super::{ClientVersion, ForkchoiceState, Secret};
 use crate::metrics::{self, EXECUTION_REQUEST_SECONDS, EXECUTION_REQUESTS};
 
 /// Calls at once: a payload, a fork choice, a payload to propose, blobs, bodies for peers, and a few in reserve. Each takes a
@@ -54,13 +56,21 @@ struct Shared {
     /// Held by who meets the client, so that one does for all who wait.
     meeting: Mutex<()>,
     calls: Arc<Semaphore>,
+    /// The last fork choice that was told.
+    told: ArcSwap<ForkchoiceState>,
+}
+
+impl fmt::Debug for ExecutionClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the execution client at {}", self.http.url())
+    }
 }
 
 impl ExecutionClient {
     /// The client at `url`, such as `http://127.0.0.1:8551`. Nothing is sent yet.
     pub fn new(url: &str, secret: Secret) -> ExecutionClient {
         let calls = Arc::new(Semaphore::new(CALLS));
-        let shared = Shared { link: Link::default(), meeting: Mutex::default(), calls };
+        let shared = Shared { link: Link::default(), meeting: Mutex::default(), calls, told: ArcSwap::default() };
         ExecutionClient { http: Http::new(url, secret), shared: shared.into() }
     }
 

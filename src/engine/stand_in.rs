@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::Engine,
-        types::{Address, Blob, KZGProof, Withdrawal, preset::MAX_WITHDRAWALS_PER_PAYLOAD},
+        types::{Address, Blob, ForkName, KZGProof, Withdrawal, preset::MAX_WITHDRAWALS_PER_PAYLOAD},
     };
 
     fn attributes(withdrawals: usize) -> PayloadAttributes {
@@ -168,10 +168,10 @@ mod tests {
     fn a_payload_has_what_it_was_asked_for_and_is_judged_valid() {
         let parent =
             ExecutionPayloadHeader { block_hash: Hash256::repeat_byte(9), block_number: 41, ..Default::default() };
-        let payload = engine().build_payload(&parent, attributes(2)).unwrap().payload;
+        let payload = engine().build_payload(ForkName::Fulu, &parent, attributes(2)).unwrap().payload;
         assert_eq!(payload.parent_hash, parent.block_hash);
         assert_eq!((payload.block_number, payload.timestamp, payload.withdrawals.len()), (42, 1_700_000_012, 2));
-        assert_eq!(payload, engine().build_payload(&parent, attributes(2)).unwrap().payload);
+        assert_eq!(payload, engine().build_payload(ForkName::Fulu, &parent, attributes(2)).unwrap().payload);
         assert_eq!(engine().judge_payload(&payload, &[]), None);
     }
 
@@ -180,7 +180,8 @@ mod tests {
         let engine = with_blobs();
         let mut parent = ExecutionPayloadHeader::default();
         for count in [1, 2, 0, 1] {
-            let BuiltPayload { payload, blobs, .. } = engine.build_payload(&parent, attributes(0)).unwrap();
+            let BuiltPayload { payload, blobs, .. } =
+                engine.build_payload(ForkName::Fulu, &parent, attributes(0)).unwrap();
             assert_eq!((blobs.commitments.len(), blobs.blobs.len()), (count, count));
             assert_eq!(blobs.proofs.len(), count * NUMBER_OF_COLUMNS);
             assert_eq!(
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_payload_that_was_changed_is_refused() {
-        let mut payload = engine().build_payload(&Default::default(), attributes(0)).unwrap().payload;
+        let mut payload = engine().build_payload(ForkName::Fulu, &Default::default(), attributes(0)).unwrap().payload;
         payload.timestamp += 1;
         assert!(engine().judge_payload(&payload, &[]).unwrap().contains("hash"));
         payload.transactions = VariableList::new(vec![Default::default()]).unwrap();
@@ -206,10 +207,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_made_is_said() {
-        let none = Engine::None.build_payload(&Default::default(), attributes(0));
+        let none = Engine::None.build_payload(ForkName::Fulu, &Default::default(), attributes(0));
         assert_eq!(none, Err(EngineError::NoEngine));
         let count = MAX_WITHDRAWALS_PER_PAYLOAD + 1;
-        let many = engine().build_payload(&Default::default(), attributes(count));
+        let many = engine().build_payload(ForkName::Fulu, &Default::default(), attributes(count));
         assert_eq!(many, Err(EngineError::TooManyWithdrawals(count)));
     }
 }

@@ -1,31 +1,280 @@
-//! Answers what the chain asks of the execution client, from the stand-in.
+//! Carries what the chain asks to the execution client, or to the stand-in, and the answers back.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use async_channel::{Receiver, Sender};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
+use smol::{Timer, future};
 
 use crate::{
     chain::{ExecutionCommand, PayloadVerdict},
-    engine::Engine,
+    engine::{ClientError, Engine, ExecutionClient, ForkchoiceState, PayloadStatus},
+    types::{Config, Epoch, ForkName, SignedBeaconBlock, Slot, compute_epoch_at_slot},
 };
 
 /// Payloads that wait to be judged: block tasks are few.
 const COMMANDS: usize = 16;
+/// Payloads that are judged at once. A client runs one after the other anyway; more only fill its queue.
+const PAYLOADS_AT_ONCE: usize = 3;
+/// How often we look whether the client was restarted.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A queue that is answered by `engine`, and who answers it. Without an engine there is nobody to ask.
-pub fn queue(engine: Engine) -> Option<(Sender<ExecutionCommand>, impl Future<Output = ()> + Send)> {
+pub fn queue(engine: Engine, config: Arc<Config>) -> Option<(Sender<ExecutionCommand>, BoxFuture<'static, ()>)> {
     let (sender, commands) = async_channel::bounded(COMMANDS);
-    (!matches!(engine, Engine::None)).then(|| (sender, answer(engine, commands)))
+    let answers = match engine {
+        Engine::None => return None,
+        Engine::StandIn(_) => answer(engine, commands).boxed(),
+        Engine::Client(client) => ask(client, config, commands).boxed(),
+    };
+    Some((sender, answers))
 }
 
+/// The stand-in of this process answers.
 async fn answer(engine: Engine, commands: Receiver<ExecutionCommand>) {
     while let Ok(command) = commands.recv().await {
-        if let ExecutionCommand::NewPayload { block, reply } = command {
-            let body = &block.message.body;
-            let status = match engine.judge_payload(&body.execution_payload, &body.blob_kzg_commitments) {
-                None => PayloadVerdict::Valid,
-                Some(reason) => PayloadVerdict::Invalid(reason),
-            };
-            // The block task may have given up waiting.
-            let _ = reply.try_send(status);
+        // Whoever asked may have given up waiting.
+        let _ = match command {
+            ExecutionCommand::NewPayload { block, reply } => {
+                let body = &block.message.body;
+                reply.try_send(match engine.judge_payload(&body.execution_payload, &body.blob_kzg_commitments) {
+                    None => PayloadVerdict::Valid,
+                    Some(reason) => PayloadVerdict::Invalid { reason, latest_valid_hash: None },
+                })
+            }
+            ExecutionCommand::ForkchoiceUpdated { reply, .. } => reply.try_send(PayloadVerdict::Valid),
+        };
+    }
+}
+
+/// A payload to judge.
+type Payload = (Arc<SignedBeaconBlock>, Sender<PayloadVerdict>);
+/// A fork choice to tell, with its head's slot.
+type Choice = (Slot, ForkchoiceState, Sender<PayloadVerdict>);
+
+/// The execution client is asked. Payloads go side by side, fork choices one after the other, of which the latest wins.
+async fn ask(client: ExecutionClient, config: Arc<Config>, commands: Receiver<ExecutionCommand>) {
+    let (payload_sender, payloads) = async_channel::bounded(COMMANDS);
+    let (choice_sender, choices) = async_channel::bounded(1);
+    let dispatch = async {
+        while let Ok(command) = commands.recv().await {
+            match command {
+                ExecutionCommand::NewPayload { block, reply } => {
+                    let _ = payload_sender.send((block, reply)).await;
+                }
+                ExecutionCommand::ForkchoiceUpdated { slot, head, safe, finalized, reply } => {
+                    // What it displaces is not told, nor answered.
+                    let _ = choice_sender.force_send((slot, ForkchoiceState { head, safe, finalized }, reply));
+                }
+            }
         }
+    };
+    let judges = join_all((0..PAYLOADS_AT_ONCE).map(|_| judge(&client, &config, &payloads)));
+    let watch = future::zip(check(&client, &config), client.watch());
+    let work = future::zip(judges, future::zip(tell(&client, &config, &choices), watch));
+    future::or(dispatch, work.map(|_| ())).await;
+}
+
+fn fork_at(config: &Config, slot: Slot) -> ForkName {
+    config.fork_name(compute_epoch_at_slot(slot)).unwrap_or_default()
+}
+
+async fn judge(client: &ExecutionClient, config: &Config, payloads: &Receiver<Payload>) {
+    while let Ok((block, reply)) = payloads.recv().await {
+        // The block task may have given up waiting.
+        if !reply.is_closed() {
+            let fork = fork_at(config, block.message.slot);
+            let status = client.new_payload(fork, block).await;
+            let _ = reply.try_send(verdict(status).unwrap_or(PayloadVerdict::Syncing));
+        }
+    }
+}
+
+/// Tells the newest fork choice, and the last one again to a client that was restarted.
+async fn tell(client: &ExecutionClient, config: &Config, choices: &Receiver<Choice>) {
+    let mut last: Option<(Slot, ForkchoiceState)> = None;
+    let mut sessions = client.sessions();
+    loop {
+        let look = async {
+            Timer::after(LOOK).await;
+            Ok(None)
+        };
+        let Ok(choice) = future::or(async { choices.recv().await.map(Some) }, look).await else { return };
+        let reply = choice.map(|(slot, state, reply)| {
+            last = Some((slot, state));
+            reply
+        });
+        let Some((slot, state)) = last.filter(|_| reply.is_some() || client.sessions() != sessions) else { continue };
+        let status = client.forkchoice_updated(fork_at(config, slot), state, None).await;
+        sessions = client.sessions();
+        let verdict = verdict(status.map(|(status, _)| status));
+        if let (Some(reply), Some(verdict)) = (reply, verdict) {
+            let _ = reply.try_send(verdict);
+        }
+    }
+}
+
+/// What the chain makes of an answer; nothing if there was none, which says nothing of the payload.
+fn verdict(status: Result<PayloadStatus, ClientError>) -> Option<PayloadVerdict> {
+    match status {
+        Ok(PayloadStatus::Valid) => Some(PayloadVerdict::Valid),
+        Ok(PayloadStatus::Invalid { latest_valid_hash, reason }) => {
+            Some(PayloadVerdict::Invalid { reason, latest_valid_hash })
+        }
+        Ok(PayloadStatus::Syncing | PayloadStatus::Accepted) => Some(PayloadVerdict::Syncing),
+        // That the client is gone was said once already.
+        Err(error) if error.is_lost() => None,
+        Err(error) => {
+            tracing::warn!("{error}; payloads stay unverified until it answers");
+            None
+        }
+    }
+}
+
+/// Compares both sides' chain, clock and forks each time that the client is met, and says what is wrong.
+async fn check(client: &ExecutionClient, config: &Config) {
+    let mut sessions = 0;
+    loop {
+        if client.sessions() != sessions {
+            // The last fork that is planned: the client needs it sooner or later.
+            let newest = config.fork_name(Epoch::MAX - 1);
+            let lacks = client.session().zip(newest).and_then(|(session, fork)| session.problem(fork));
+            let setup = client.setup().await;
+            if setup.is_ok() {
+                sessions = client.sessions();
+            }
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let problems = setup.map_or(Vec::new(), |setup| setup.problems(config, now));
+            problems.into_iter().chain(lacks).for_each(|problem| tracing::error!("{problem}"));
+        }
+        Timer::after(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::{
+        engine::{Fault, LatestBlock, PayloadAttributes, Secret, StandInOptions, StandInServer},
+        types::{BeaconBlock, BeaconBlockBody, Hash256},
+    };
+
+    const GENESIS: u64 = 1_700_000_000;
+
+    /// A chain's side of the queue, and the server at its other end.
+    struct Rig {
+        server: StandInServer,
+        client: ExecutionClient,
+        commands: Sender<ExecutionCommand>,
+        _answers: smol::Task<()>,
+        _folder: tempfile::TempDir,
+    }
+
+    fn genesis() -> LatestBlock {
+        LatestBlock { number: 0, hash: Hash256::repeat_byte(0xee), timestamp: GENESIS }
+    }
+
+    fn rig() -> Rig {
+        let folder = tempfile::tempdir().unwrap();
+        let (secret, _) = Secret::load_or_make(&folder.path().join("jwt.hex")).unwrap();
+        let config = Config::default().in_fork_from_genesis(ForkName::Fulu);
+        let options = StandInOptions {
+            secret: secret.clone(),
+            genesis: genesis(),
+            chain_id: config.deposit_chain_id,
+            forks: vec![(0, ForkName::Fulu)],
+            maker: Engine::StandIn(Default::default()),
+        };
+        let server = StandInServer::start((Ipv4Addr::LOCALHOST, 0).into(), options).unwrap();
+        let client = ExecutionClient::new(&server.url(), secret);
+        let (commands, answers) = queue(Engine::Client(client.clone()), config.into()).unwrap();
+        Rig { server, client, commands, _answers: smol::spawn(answers), _folder: folder }
+    }
+
+    impl Rig {
+        /// A block with the payload that the client makes on a head.
+        fn block(&self, head: LatestBlock) -> Arc<SignedBeaconBlock> {
+            let attributes = PayloadAttributes { timestamp: head.timestamp + 1, ..Default::default() };
+            let built = smol::block_on(self.client.build(ForkName::Fulu, head.hash, attributes)).unwrap();
+            let mut body = BeaconBlockBody::empty(ForkName::Fulu);
+            body.execution_payload = built.payload;
+            let message = BeaconBlock { body, ..Default::default() };
+            Arc::new(SignedBeaconBlock { message, ..Default::default() })
+        }
+
+        fn judge(&self, block: &Arc<SignedBeaconBlock>) -> PayloadVerdict {
+            let (reply, answer) = async_channel::bounded(1);
+            smol::block_on(async {
+                self.commands.send(ExecutionCommand::NewPayload { block: block.clone(), reply }).await.unwrap();
+                answer.recv().await.unwrap()
+            })
+        }
+
+        /// None if nothing was said.
+        fn choose(&self, head: Hash256) -> Option<PayloadVerdict> {
+            let (reply, answer) = async_channel::bounded(1);
+            let (safe, finalized) = (Hash256::ZERO, Hash256::ZERO);
+            let command = ExecutionCommand::ForkchoiceUpdated { slot: 1, head, safe, finalized, reply };
+            smol::block_on(async {
+                self.commands.send(command).await.unwrap();
+                answer.recv().await.ok()
+            })
+        }
+    }
+
+    fn latest(block: &SignedBeaconBlock) -> LatestBlock {
+        let payload = &block.message.body.execution_payload;
+        LatestBlock { number: payload.block_number, hash: payload.block_hash, timestamp: payload.timestamp }
+    }
+
+    #[test]
+    fn payloads_and_heads_are_judged_over_the_wire() {
+        let rig = rig();
+        let first = rig.block(genesis());
+        assert_eq!(rig.judge(&first), PayloadVerdict::Valid);
+        let hash = latest(&first).hash;
+        assert_eq!(rig.choose(hash), Some(PayloadVerdict::Valid));
+        assert_eq!(rig.choose(Hash256::repeat_byte(0x77)), Some(PayloadVerdict::Syncing));
+        rig.server.faults().set(Fault::InvalidFrom(2));
+        let second = rig.block(latest(&first));
+        let verdict = rig.judge(&second);
+        assert!(
+            matches!(verdict, PayloadVerdict::Invalid { latest_valid_hash, .. } if latest_valid_hash == Some(hash))
+        );
+    }
+
+    #[test]
+    fn a_client_that_is_gone_says_nothing_and_hears_the_last_head_when_it_is_back() {
+        let rig = rig();
+        let first = rig.block(genesis());
+        assert_eq!(rig.judge(&first), PayloadVerdict::Valid);
+        rig.server.faults().set(Fault::Failing("no space left".into()));
+        assert_eq!(rig.judge(&first), PayloadVerdict::Syncing);
+        rig.server.faults().set(Fault::DropConnections);
+        assert_eq!(rig.judge(&first), PayloadVerdict::Syncing);
+        assert_eq!(rig.choose(latest(&first).hash), None);
+        rig.server.faults().set(Fault::None);
+        // Nobody tells it again but the task itself.
+        let heard = async {
+            loop {
+                if rig.client.setup().await.is_ok_and(|setup| setup.latest == latest(&first)) {
+                    return true;
+                }
+                future::yield_now().await;
+            }
+        };
+        let patience = async {
+            Timer::after(Duration::from_secs(30)).await;
+            false
+        };
+        assert!(smol::block_on(future::or(heard, patience)), "the head was not told again");
     }
 }

@@ -31,7 +31,7 @@ use crate::{
         produce::Producer,
     },
     db::{Database, DbConfig, DbError},
-    engine::Engine,
+    engine::{Engine, ExecutionClient, Secret},
     metrics::{self, Exporter},
     p2p::{self, BudgetConfig, DiscoveryConfig, NetworkSize, P2pConfig, P2pError, P2pHandle},
     types::{BeaconState, Hash256, SignedBeaconBlock, preset::SLOTS_PER_EPOCH},
@@ -205,7 +205,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let exporter = metrics::install();
     let (db, start) = open(&config).await?;
     let (network_sender, network_commands) = async_channel::bounded(NETWORK_COMMANDS);
-    let (execution, answers) = execution::queue(config.engine.clone()).unzip();
+    let (execution, answers) = execution::queue(config.engine.clone(), config.network.config.clone()).unzip();
     let pools = Pools::default();
     let node_id = Some(p2p::node_id(&network_key(&config))?);
     let chain_config = ChainConfig {
@@ -239,7 +239,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
         running.push(smol::spawn(watch(name, work, gave_up_sender.clone())));
     };
     if let Some(answers) = answers {
-        watched("execution", answers.boxed());
+        watched("execution", answers);
     }
     watched("network", bridge::network_to_chain(events, inputs.clone(), config.network.config.clone()).boxed());
     watched(
@@ -489,6 +489,7 @@ fn greeting(node: &RunningNode) -> String {
 }
 
 fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
+    let engine = execution_client(&arguments)?;
     let memory = MemoryLimit::of_machine(arguments.memory_limit).map_err(|e| format!("--memory-limit: {e}"))?;
     let network = Network::load(&arguments.network).map_err(|error| error.to_string())?;
     let checkpoint = match (arguments.checkpoint_state, arguments.checkpoint_block, arguments.checkpoint_sync_url) {
@@ -518,7 +519,6 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
     let next_port = if arguments.port == 0 { Some(0) } else { arguments.port.checked_add(1) };
     let quic_port =
         arguments.quic_port.or(next_port).ok_or("--port 65535 leaves no port for QUIC: give --quic-port")?;
-    warn!("this version checks neither execution payloads nor the availability of blobs' data: follow, do not stake");
     Ok(NodeConfig {
         network,
         datadir: arguments.datadir,
@@ -540,10 +540,30 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
         },
         target_peers: arguments.target_peers,
         backfill: !arguments.no_backfill,
-        engine: Engine::None,
+        engine,
         memory: Some(memory),
         log_slots: true,
     })
+}
+
+/// The execution client of the command line. Its secret is made if there is none.
+fn execution_client(arguments: &super::NodeArguments) -> Result<Engine, String> {
+    let Some(url) = &arguments.execution_endpoint else {
+        warn!("no --execution-endpoint: execution payloads are not checked; follow, do not stake");
+        return Ok(Engine::None);
+    };
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(format!("--execution-endpoint {url}: an address begins with http:// or https://"));
+    }
+    let path = arguments.execution_jwt.clone().unwrap_or_else(|| arguments.datadir.join("jwt.hex"));
+    if arguments.execution_jwt.is_none() {
+        fs::create_dir_all(&arguments.datadir).map_err(|error| format!("{}: {error}", arguments.datadir.display()))?;
+    }
+    let (secret, is_new) = Secret::load_or_make(&path).map_err(|error| error.to_string())?;
+    if is_new {
+        info!("made {} for the execution client: start that with the same file", path.display());
+    }
+    Ok(Engine::Client(ExecutionClient::new(url, secret)))
 }
 
 /// Where to listen: everywhere over IPv4 if nothing is said, over both families if only `::` is.

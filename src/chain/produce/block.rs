@@ -70,7 +70,7 @@ fn build_payload(
         withdrawals: get_expected_withdrawals(state)?.withdrawals,
         parent_beacon_block_root: state.latest_block_header.tree_hash_root(),
     };
-    Ok(inputs.engine.build_payload(&state.latest_execution_payload_header, attributes)?)
+    Ok(inputs.engine.build_payload(state.fork_name, &state.latest_execution_payload_header, attributes)?)
 }
 
 /// A body without what the execution layer puts into it.

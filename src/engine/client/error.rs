@@ -43,6 +43,9 @@ pub enum ClientError {
     /// It is not making that payload, or not any more (-38001).
     #[error("the execution client does not know the payload that it should have made")]
     UnknownPayload,
+    /// It does not make a payload on this head.
+    #[error("the execution client makes no payload: the head is {0} to it")]
+    NoPayload(String),
     /// The hashes of a fork choice do not belong together (-38002).
     #[error("the execution client says that the fork choice is inconsistent: {0}")]
     InvalidForkchoice(String),

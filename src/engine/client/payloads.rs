@@ -89,6 +89,7 @@ impl ExecutionClient {
                     .ok_or_else(|| ClientError::InvalidAttributes("too many withdrawals".into()))?,
             ),
         };
+        self.shared.told.store(Arc::new(state));
         let reply: ForkchoiceReply = self.call_for(method, &(state, attributes)).await?;
         let status = reply.payload_status.of(state.head).map_err(|reason| nonsense(method, reason))?;
         let id = match reply.payload_id {
@@ -99,6 +100,27 @@ impl ExecutionClient {
             }
         };
         Ok((status, id))
+    }
+
+    /// A payload on top of `head`, made from now on if it was not begun before. The safe and the finalized payload stay those that
+    /// were told last.
+    ///
+    /// # Errors
+    /// When the client can't be asked, or can't make it because it is syncing or refuses the head.
+    pub async fn build(
+        &self,
+        fork: ForkName,
+        head: Hash256,
+        attributes: PayloadAttributes,
+    ) -> Result<BuiltPayload, ClientError> {
+        let told = **self.shared.told.load();
+        // The safe payload need not be in the chain of another head.
+        let safe = if told.head == head { told.safe } else { told.finalized };
+        let state = ForkchoiceState { head, safe, finalized: told.finalized };
+        match self.forkchoice_updated(fork, state, Some(attributes)).await? {
+            (PayloadStatus::Valid, Some(id)) => self.get_payload(fork, id).await,
+            (status, _) => Err(ClientError::NoPayload(format!("{status:?}"))),
+        }
     }
 
     /// The payload that a fork choice began, with its blobs and requests. `fork` is that of the payload's time.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Chain, Fault, StandInState};
 use crate::{
     engine::{
-        ClientVersion, ForkchoiceState, LatestBlock, PayloadAttributes, PayloadId, PayloadStatus, PooledBlob,
+        ClientVersion, Engine, ForkchoiceState, LatestBlock, PayloadAttributes, PayloadId, PayloadStatus, PooledBlob,
         client::{
             BlobAndProofV1, BlobAndProofV2, CAPABILITIES, ETH_CHAIN_ID, ETH_GET_BLOCK_BY_NUMBER, ETH_SYNCING,
             EXCHANGE_CAPABILITIES, ForkMethods, GET_BLOBS_V1, GET_BLOBS_V2, GET_BLOBS_V3, GET_CLIENT_VERSION_V1,
@@ -166,7 +166,11 @@ impl StandInState {
         let id = payload_id(state.head, &attributes);
         if chain.built.iter().all(|(built, _)| *built != id) {
             let parent = parent_of(head, chain.tree.payload(&head.hash));
-            let built = self.maker.build_payload(&parent, attributes).map_err(|error| failure(-32000, error))?;
+            // The maker's blobs have proofs as they are since Fulu.
+            let plain = Engine::StandIn(Default::default());
+            let maker = if methods.fork >= ForkName::Fulu { &self.maker } else { &plain };
+            let built =
+                maker.build_payload(methods.fork, &parent, attributes).map_err(|error| failure(-32000, error))?;
             chain.keep(id, built);
         }
         Ok(id)

@@ -107,6 +107,22 @@ fn bodies_are_found_by_hash_and_by_number() {
 }
 
 #[test]
+fn blobs_come_from_the_pool_all_or_partly() {
+    let bench = Bench::new(in_fulu);
+    let made = bench.extend(ForkName::Fulu, genesis(), 2).remove(1).blobs;
+    let mut hashes: Vec<_> = made.commitments.iter().map(kzg_commitment_to_versioned_hash).collect();
+    let pooled = |index: usize| {
+        let proofs = made.proofs[index * CELLS_PER_EXT_BLOB..][..CELLS_PER_EXT_BLOB].to_vec();
+        Some(PooledBlob { blob: made.blobs[index].clone(), proofs })
+    };
+    let all = block_on(bench.client.get_blobs(ForkName::Fulu, &hashes)).unwrap();
+    assert_eq!((all.len(), all), (2, vec![pooled(0), pooled(1)]));
+    hashes[0] = Hash256::repeat_byte(1);
+    assert_eq!(block_on(bench.client.get_blobs(ForkName::Fulu, &hashes)).unwrap(), [None, None]);
+    assert_eq!(block_on(bench.client.get_blobs_partly(&hashes)).unwrap(), [None, pooled(1)]);
+}
+
+#[test]
 fn blobs_that_are_not_in_the_pool_are_missing() {
     let bench = Bench::new(in_fulu);
     bench.extend(ForkName::Fulu, genesis(), 1);
