@@ -95,7 +95,7 @@ pub use custody::get_validators_custody_requirement;
 pub use error::{BlockError, StartError, TaskError};
 pub use events::ChainEvent;
 use events::Subscribers;
-pub use execution::{ExecutionCommand, PayloadVerdict};
+pub use execution::{ExecutionCommand, ExecutionQueue, PayloadVerdict};
 use gossip::{InvalidBlocks, Seen, View};
 pub use handle::ChainHandle;
 use light_client_task::LightClientMessage;
@@ -206,7 +206,7 @@ pub(crate) struct Shared {
     /// One state is rebuilt at a time.
     pub rebuilding: Semaphore,
     pub network: Sender<NetworkCommand>,
-    pub execution: Option<Sender<ExecutionCommand>>,
+    pub execution: Option<ExecutionQueue>,
     /// Verified messages go here too, for the blocks that we propose.
     pub pools: Option<Sender<Verified>>,
     /// The head's state at a later epoch, if somebody needed it or will.
@@ -349,7 +349,7 @@ pub struct ChainConfig {
     /// Where what we want of the network goes.
     pub network: Sender<NetworkCommand>,
     /// The execution client or its stand-in. Without one, payloads are taken as valid and the log says so.
-    pub execution: Option<Sender<ExecutionCommand>>,
+    pub execution: Option<ExecutionQueue>,
     /// Where verified messages go besides the fork choice; dropped when full.
     pub pools: Option<Sender<Verified>>,
     /// How much each queue holds.

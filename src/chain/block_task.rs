@@ -249,7 +249,7 @@ impl BlockTask {
         let Some(execution) = &self.shared.execution else { return Ok(PayloadStatus::Valid) };
         let (reply, answer) = async_channel::bounded(1);
         let command = ExecutionCommand::NewPayload { block: self.work.block.clone(), reply };
-        if execution.send(command).await.is_err() {
+        if execution.commands.send(command).await.is_err() {
             return Ok(PayloadStatus::NotValidated);
         }
         match self.shared.clock.within(EXECUTION_TIMEOUT_MS, answer.recv()).await {

@@ -1,10 +1,19 @@
 //! What the chain asks of the execution client, or of its stand-in. `node` connects the two.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use async_channel::Sender;
 
 use crate::types::{Hash256, SignedBeaconBlock, Slot};
+
+/// The way to the execution client.
+#[derive(Clone, Debug)]
+pub struct ExecutionQueue {
+    /// What is asked of it.
+    pub commands: Sender<ExecutionCommand>,
+    /// Whether it answers.
+    pub is_up: Arc<AtomicBool>,
+}
 
 /// What the execution client says of a payload.
 /// <https://github.com/ethereum/execution-apis/blob/main/src/engine/paris.md#payload-validation>

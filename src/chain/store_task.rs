@@ -247,7 +247,7 @@ impl StoreTask {
             finalized: self.store.finalized_checkpoint(),
             confirmed_root: self.store.fast_confirmation().confirmed_root(),
             is_optimistic: status != Some(PayloadStatus::Valid),
-            el_offline: self.shared.execution.as_ref().is_none_or(|sender| sender.is_closed()),
+            el_offline: self.shared.execution.as_ref().is_none_or(|queue| !queue.is_up.load(Ordering::Relaxed)),
             is_syncing: self.shared.is_syncing.load(Ordering::Relaxed),
             earliest_slot: self.shared.earliest_slot.load(Ordering::Relaxed),
             blocks: self.blocks.clone(),
@@ -353,7 +353,7 @@ impl StoreTask {
             finalized: hash(&snapshot.finalized.root),
             reply,
         };
-        if execution.try_send(command).is_ok() {
+        if execution.commands.try_send(command).is_ok() {
             self.told_execution = Some(wanted);
             self.await_verdict(snapshot, answer);
         }

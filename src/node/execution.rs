@@ -1,7 +1,10 @@
 //! Carries what the chain asks to the execution client, or to the stand-in, and the answers back.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,7 +16,7 @@ use futures::{
 use smol::{Timer, future};
 
 use crate::{
-    chain::{ExecutionCommand, PayloadVerdict},
+    chain::{ExecutionCommand, ExecutionQueue, PayloadVerdict},
     engine::{ClientError, Engine, ExecutionClient, ForkchoiceState, PayloadStatus},
     types::{Config, Epoch, ForkName, SignedBeaconBlock, Slot, compute_epoch_at_slot},
 };
@@ -26,14 +29,15 @@ const PAYLOADS_AT_ONCE: usize = 3;
 const LOOK: Duration = Duration::from_secs(2);
 
 /// A queue that is answered by `engine`, and who answers it. Without an engine there is nobody to ask.
-pub fn queue(engine: Engine, config: Arc<Config>) -> Option<(Sender<ExecutionCommand>, BoxFuture<'static, ()>)> {
+pub fn queue(engine: Engine, config: Arc<Config>) -> Option<(ExecutionQueue, BoxFuture<'static, ()>)> {
     let (sender, commands) = async_channel::bounded(COMMANDS);
+    let is_up = Arc::new(AtomicBool::new(true));
     let answers = match engine {
         Engine::None => return None,
         Engine::StandIn(_) => answer(engine, commands).boxed(),
-        Engine::Client(client) => ask(client, config, commands).boxed(),
+        Engine::Client(client) => ask(client, config, commands, is_up.clone()).boxed(),
     };
-    Some((sender, answers))
+    Some((ExecutionQueue { commands: sender, is_up }, answers))
 }
 
 /// The stand-in of this process answers.
@@ -59,7 +63,12 @@ type Payload = (Arc<SignedBeaconBlock>, Sender<PayloadVerdict>);
 type Choice = (Slot, ForkchoiceState, Sender<PayloadVerdict>);
 
 /// The execution client is asked. Payloads go side by side, fork choices one after the other, of which the latest wins.
-async fn ask(client: ExecutionClient, config: Arc<Config>, commands: Receiver<ExecutionCommand>) {
+async fn ask(
+    client: ExecutionClient,
+    config: Arc<Config>,
+    commands: Receiver<ExecutionCommand>,
+    is_up: Arc<AtomicBool>,
+) {
     let (payload_sender, payloads) = async_channel::bounded(COMMANDS);
     let (choice_sender, choices) = async_channel::bounded(1);
     let dispatch = async {
@@ -76,7 +85,7 @@ async fn ask(client: ExecutionClient, config: Arc<Config>, commands: Receiver<Ex
         }
     };
     let judges = join_all((0..PAYLOADS_AT_ONCE).map(|_| judge(&client, &config, &payloads)));
-    let watch = future::zip(check(&client, &config), client.watch());
+    let watch = future::zip(check(&client, &config, &is_up), client.watch());
     let work = future::zip(judges, future::zip(tell(&client, &config, &choices), watch));
     future::or(dispatch, work.map(|_| ())).await;
 }
@@ -137,10 +146,12 @@ fn verdict(status: Result<PayloadStatus, ClientError>) -> Option<PayloadVerdict>
     }
 }
 
-/// Compares both sides' chain, clock and forks each time that the client is met, and says what is wrong.
-async fn check(client: &ExecutionClient, config: &Config) {
+/// Keeps an eye on whether the client is there. Compares both sides' chain, clock and forks each time that it is met, and says
+/// what is wrong.
+async fn check(client: &ExecutionClient, config: &Config, is_up: &AtomicBool) {
     let mut sessions = 0;
     loop {
+        is_up.store(client.trouble().is_none(), Ordering::Relaxed);
         if client.sessions() != sessions {
             // The last fork that is planned: the client needs it sooner or later.
             let newest = config.fork_name(Epoch::MAX - 1);
@@ -173,7 +184,7 @@ mod tests {
     struct Rig {
         server: StandInServer,
         client: ExecutionClient,
-        commands: Sender<ExecutionCommand>,
+        queue: ExecutionQueue,
         _answers: smol::Task<()>,
         _folder: tempfile::TempDir,
     }
@@ -195,8 +206,8 @@ mod tests {
         };
         let server = StandInServer::start((Ipv4Addr::LOCALHOST, 0).into(), options).unwrap();
         let client = ExecutionClient::new(&server.url(), secret);
-        let (commands, answers) = queue(Engine::Client(client.clone()), config.into()).unwrap();
-        Rig { server, client, commands, _answers: smol::spawn(answers), _folder: folder }
+        let (queue, answers) = queue(Engine::Client(client.clone()), config.into()).unwrap();
+        Rig { server, client, queue, _answers: smol::spawn(answers), _folder: folder }
     }
 
     impl Rig {
@@ -213,7 +224,7 @@ mod tests {
         fn judge(&self, block: &Arc<SignedBeaconBlock>) -> PayloadVerdict {
             let (reply, answer) = async_channel::bounded(1);
             smol::block_on(async {
-                self.commands.send(ExecutionCommand::NewPayload { block: block.clone(), reply }).await.unwrap();
+                self.queue.commands.send(ExecutionCommand::NewPayload { block: block.clone(), reply }).await.unwrap();
                 answer.recv().await.unwrap()
             })
         }
@@ -224,7 +235,7 @@ mod tests {
             let (safe, finalized) = (Hash256::ZERO, Hash256::ZERO);
             let command = ExecutionCommand::ForkchoiceUpdated { slot: 1, head, safe, finalized, reply };
             smol::block_on(async {
-                self.commands.send(command).await.unwrap();
+                self.queue.commands.send(command).await.unwrap();
                 answer.recv().await.ok()
             })
         }
@@ -233,6 +244,15 @@ mod tests {
     fn latest(block: &SignedBeaconBlock) -> LatestBlock {
         let payload = &block.message.body.execution_payload;
         LatestBlock { number: payload.block_number, hash: payload.block_hash, timestamp: payload.timestamp }
+    }
+
+    /// Fails if it takes longer than anything here may take.
+    fn until(what: &str, is_so: impl Future<Output = ()>) {
+        let late = async {
+            Timer::after(Duration::from_secs(30)).await;
+            panic!("{what}: not in time");
+        };
+        smol::block_on(future::or(is_so, late));
     }
 
     #[test]
@@ -261,20 +281,22 @@ mod tests {
         rig.server.faults().set(Fault::DropConnections);
         assert_eq!(rig.judge(&first), PayloadVerdict::Syncing);
         assert_eq!(rig.choose(latest(&first).hash), None);
-        rig.server.faults().set(Fault::None);
-        // Nobody tells it again but the task itself.
-        let heard = async {
-            loop {
-                if rig.client.setup().await.is_ok_and(|setup| setup.latest == latest(&first)) {
-                    return true;
-                }
+        until("the chain knows that it is gone", async {
+            while rig.queue.is_up.load(Ordering::Relaxed) {
                 future::yield_now().await;
             }
-        };
-        let patience = async {
-            Timer::after(Duration::from_secs(30)).await;
-            false
-        };
-        assert!(smol::block_on(future::or(heard, patience)), "the head was not told again");
+        });
+        rig.server.faults().set(Fault::None);
+        // Nobody tells it again but the task itself.
+        until("the head is told again", async {
+            while rig.client.setup().await.map(|setup| setup.latest) != Ok(latest(&first)) {
+                future::yield_now().await;
+            }
+        });
+        until("the chain knows that it is back", async {
+            while !rig.queue.is_up.load(Ordering::Relaxed) {
+                future::yield_now().await;
+            }
+        });
     }
 }

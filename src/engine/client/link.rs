@@ -15,7 +15,7 @@ use crate::{
 /// The first wait after the client was lost; each one more is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait: less than a slot, so that it is found again within one.
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
 /// Calls in a row without an answer after which a client that takes connections counts as lost.
 const TIMEOUTS: u32 = 3;
 
@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(link.may_try(now), Err(gone()));
             waits.push((1..).map(|half| half * FIRST_WAIT).find(|wait| link.may_try(now + *wait).is_ok()).unwrap());
         }
-        assert_eq!(waits.iter().map(Duration::as_millis).collect::<Vec<_>>(), [500, 1000, 2000, 4000, 8000, 8000]);
+        assert_eq!(waits.iter().map(Duration::as_millis).collect::<Vec<_>>(), [500, 1000, 2000, 4000, 4000, 4000]);
         link.met("http://here", Session::default());
         assert_eq!((link.may_try(now), link.sessions()), (Ok(()), 2));
     }
