@@ -41,6 +41,8 @@ pub struct StandInOptions {
     pub forks: Vec<(u64, ForkName)>,
     /// Who makes its payloads.
     pub maker: Engine,
+    /// Whether slots may be shorter than a second, so that a payload may have the time of the one before.
+    pub has_short_slots: bool,
 }
 
 /// A stand-in that runs until this is dropped.
@@ -94,6 +96,7 @@ struct StandInState {
     chain_id: u64,
     forks: Vec<(u64, ForkName)>,
     maker: Engine,
+    has_short_slots: bool,
     faults: Faults,
     chain: Mutex<Chain>,
 }
@@ -109,10 +112,10 @@ struct Chain {
 
 impl StandInState {
     fn new(options: StandInOptions, faults: Faults) -> StandInState {
-        let StandInOptions { secret, genesis, chain_id, forks, maker } = options;
+        let StandInOptions { secret, genesis, chain_id, forks, maker, has_short_slots } = options;
         let chain =
             Chain { tree: Tree::new(genesis), built: VecDeque::new(), pool: BTreeMap::new(), pooled: VecDeque::new() };
-        StandInState { secret, chain_id, forks, maker, faults, chain: Mutex::new(chain) }
+        StandInState { secret, chain_id, forks, maker, has_short_slots, faults, chain: Mutex::new(chain) }
     }
 
     fn chain(&self) -> MutexGuard<'_, Chain> {

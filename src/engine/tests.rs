@@ -31,7 +31,7 @@ fn genesis() -> LatestBlock {
 
 fn in_fulu(secret: Secret) -> StandInOptions {
     let forks = vec![(GENESIS, ForkName::Fulu)];
-    StandInOptions { secret, genesis: genesis(), chain_id: CHAIN_ID, forks, maker: maker() }
+    StandInOptions { secret, genesis: genesis(), chain_id: CHAIN_ID, forks, maker: maker(), has_short_slots: false }
 }
 
 impl Bench {

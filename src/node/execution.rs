@@ -203,6 +203,7 @@ mod tests {
             chain_id: config.deposit_chain_id,
             forks: vec![(0, ForkName::Fulu)],
             maker: Engine::StandIn(Default::default()),
+            has_short_slots: false,
         };
         let server = StandInServer::start((Ipv4Addr::LOCALHOST, 0).into(), options).unwrap();
         let client = ExecutionClient::new(&server.url(), secret);

@@ -160,7 +160,7 @@ impl StandInState {
         }
         let attributes = AttributesOf::read(methods.fork, value.clone()).map_err(invalid)?;
         let head = chain.tree.head();
-        if timestamp <= head.timestamp {
+        if timestamp < head.timestamp || timestamp == head.timestamp && !self.has_short_slots {
             return Err(invalid("the time is not after the head's".into()));
         }
         let id = payload_id(state.head, &attributes);

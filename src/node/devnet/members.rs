@@ -1,6 +1,7 @@
 //! The nodes of a devnet and their validators.
 
 use std::{
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,8 +20,11 @@ use super::super::{
 };
 use crate::{
     chain::checkpoint::Sources,
-    engine::{Engine, StandIn},
-    types::{Checkpoint, Config, Hash256, Slot},
+    engine::{Engine, ExecutionClient, LatestBlock, Secret, StandIn, StandInOptions, StandInServer},
+    types::{
+        Checkpoint, Config, ForkName, Hash256, Slot,
+        preset::{FAR_FUTURE_EPOCH, SLOTS_PER_EPOCH},
+    },
     validator::{self, InteropKeys, ValidatorConfig},
 };
 
@@ -32,7 +36,12 @@ const BRANCH: usize = 64;
 
 /// A running network.
 pub(super) struct Devnet {
-    engine: Engine,
+    /// Who makes the payloads of the stand-ins.
+    maker: Engine,
+    /// The first payload of all stand-ins' chains.
+    genesis: LatestBlock,
+    /// The execution clients' stand-ins, one for each node.
+    stand_ins: Vec<StandInServer>,
     has_blobs: bool,
     network: Network,
     datadir: PathBuf,
@@ -90,6 +99,12 @@ impl View {
     }
 }
 
+/// What the chain of payloads begins with.
+fn first_payload(genesis: &Genesis) -> LatestBlock {
+    let header = &genesis.state.latest_execution_payload_header;
+    LatestBlock { number: header.block_number, hash: header.block_hash, timestamp: header.timestamp }
+}
+
 impl Devnet {
     /// Makes the genesis, starts the nodes, then the validators.
     pub(super) async fn start(arguments: &DevnetArguments, datadir: &Path) -> Result<Self, String> {
@@ -105,7 +120,9 @@ impl Devnet {
         let blobs = blobs.map_err(|error| format!("the blobs can't be made: {error}"))?;
         let datadir = datadir.to_path_buf();
         let mut devnet = Devnet {
-            engine: Engine::StandIn(StandIn::with_blobs(blobs)),
+            maker: Engine::StandIn(StandIn::with_blobs(blobs)),
+            genesis: first_payload(&genesis),
+            stand_ins: Vec::new(),
             has_blobs: arguments.blobs > 0,
             network,
             datadir,
@@ -133,16 +150,17 @@ impl Devnet {
 
     async fn add(&mut self, checkpoint: CheckpointChoice) -> Result<(), String> {
         let number = self.first + self.nodes.len();
+        let datadir = self.datadir.join(format!("node{number}"));
+        let engine = self.stand_in(&datadir)?;
         let first = self.nodes.first().map(|node| node.network.local_enr().to_base64());
         let finding = Finding { port: None, boot_nodes: self.boot_nodes.iter().cloned().chain(first).collect() };
         let everyone = self.nodes.iter().flat_map(addresses);
-        let datadir = self.datadir.join(format!("node{number}"));
         let config = NodeConfig {
             boot_nodes: if self.discovery { Vec::new() } else { everyone.collect() },
             discovery: self.discovery.then_some(finding),
             target_peers: 2 * super::MAX_NODES,
             backfill: true,
-            engine: self.engine.clone(),
+            engine,
             ..NodeConfig::on_loopback(self.network.clone(), datadir, checkpoint)
         };
         let failed = |error: NodeError| format!("node {number} did not start: {error}");
@@ -153,6 +171,30 @@ impl Devnet {
         }
         self.nodes.push(node);
         Ok(())
+    }
+
+    /// Starts a stand-in for one more node, which speaks to it as to any execution client.
+    fn stand_in(&mut self, datadir: &Path) -> Result<Engine, String> {
+        let failed =
+            |error: &dyn std::fmt::Display| format!("the stand-in of an execution client did not start: {error}");
+        fs::create_dir_all(datadir).map_err(|error| failed(&error))?;
+        let (secret, _) = Secret::load_or_make(&datadir.join("jwt.hex")).map_err(|error| failed(&error))?;
+        let config = &self.network.config;
+        let time_of = |epoch| self.genesis_time + epoch * SLOTS_PER_EPOCH * config.slot_duration_ms / 1000;
+        let planned = ForkName::ALL.into_iter().map(|fork| (config.fork_epoch(fork), fork));
+        let options = StandInOptions {
+            secret: secret.clone(),
+            genesis: self.genesis,
+            chain_id: config.deposit_chain_id,
+            forks: planned.filter(|(epoch, _)| *epoch < FAR_FUTURE_EPOCH).map(|(e, fork)| (time_of(e), fork)).collect(),
+            maker: self.maker.clone(),
+            has_short_slots: true,
+        };
+        let server =
+            StandInServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), options).map_err(|error| failed(&error))?;
+        let client = ExecutionClient::new(&server.url(), secret);
+        self.stand_ins.push(server);
+        Ok(Engine::Client(client))
     }
 
     /// Shares the validators out evenly, one client for each node.
