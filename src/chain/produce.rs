@@ -78,6 +78,9 @@ impl Producer {
             let inputs = BlockInputs { randao_reveal, graffiti, pooled, engine };
             let plain = BlockInputs { pooled: None, ..inputs.clone() };
             build_block(state.clone(), inputs, &ctx).or_else(|error| {
+                if matches!(error, ProduceError::Engine(_)) {
+                    return Err(error);
+                }
                 // Something in a pool is not what it was taken for: a block without votes is better than none.
                 warn!("the block of slot {slot} is made without votes, because with them it failed: {error}");
                 build_block(state, plain, &ctx)
