@@ -5,6 +5,7 @@
 //! dropped and counted. Each request and response runs in a small task of its own, with limits on size and time.
 
 mod address;
+mod bans;
 mod budget;
 mod client;
 mod codec;
@@ -48,6 +49,7 @@ pub use gossip::NetworkSize;
 pub use handle::{Identity, P2pHandle};
 pub use identity::{Enr, node_id};
 pub use libp2p::{Multiaddr, PeerId, gossipsub::MessageId};
+pub use limits::Exempt;
 pub use messages::{Attnets, ENRForkID, GoodbyeReason, MetaData, Status, Syncnets};
 pub use peer::{Direction, PeerInfo, PeerState};
 pub use protocol::{MAX_REQUEST_BLOCKS, MAX_REQUEST_LIGHT_CLIENT_UPDATES};

@@ -105,8 +105,12 @@ pub const BACKFILL_WITNESSES: usize = 3;
 pub const BACKFILL_SILENT: u32 = 3;
 /// The least pause between two batches of backfill, and between two looks whether blocks are imported.
 pub const BACKFILL_PAUSE_MS: u64 = 20;
-/// Answers to peers' requests that run at once; the rest wait in their queue.
-pub const ANSWERS_AT_ONCE: usize = 4;
+/// Answers to peers' requests that run at once. Each holds a block or a column that it has read and one that is being sent.
+pub const ANSWERS_AT_ONCE: usize = 16;
+/// Of those, answers to one peer: some may read as slowly as they are allowed to, and others are still served.
+pub const ANSWERS_OF_PEER: usize = 2;
+/// Requests that wait for their turn: all that the network passes on at a time.
+pub const ANSWERS_WAITING: usize = 64;
 /// `MAX_REQUEST_LIGHT_CLIENT_UPDATES`: periods in one answer to a light client.
 pub const MAX_REQUEST_LIGHT_CLIENT_UPDATES: u64 = 128;
 /// Questions of light clients that wait: one for each answer that runs.

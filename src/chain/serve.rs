@@ -1,17 +1,18 @@
 //! Answers to peers: blocks and columns, read from the database one by one, and what light clients need.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, atomic::Ordering},
 };
 
 use async_channel::{Receiver, Sender};
+use smol::future;
 
 use super::{
     Shared, Snapshot, TaskError,
     light_client_task::{LightClientMessage, Wanted},
-    limits::{ANSWERS_AT_ONCE, MAX_REQUEST_LIGHT_CLIENT_UPDATES},
-    network::{InboundRequest, RequestKind, ResponseChunk},
+    limits::{ANSWERS_AT_ONCE, ANSWERS_OF_PEER, ANSWERS_WAITING, MAX_REQUEST_LIGHT_CLIENT_UPDATES},
+    network::{InboundRequest, Peer, RequestKind, ResponseChunk},
 };
 use crate::{
     db::{Database, DbError},
@@ -23,21 +24,73 @@ use crate::{
 /// Blocks that may be finalized at once before the index has them: after three hours without finality.
 const MAX_NOT_INDEXED: usize = 1024;
 
-/// Starts an answer for each request, a few at once.
+/// Starts an answer for each request, a few at once, and of one peer fewer: who reads slowly holds up none but itself.
 pub(super) async fn run(shared: Arc<Shared>, requests: Receiver<InboundRequest>) -> Result<(), TaskError> {
-    let permits = Arc::new(smol::lock::Semaphore::new(ANSWERS_AT_ONCE));
-    while let Ok(request) = requests.recv().await {
-        let permit = permits.acquire_arc().await;
-        let shared = shared.clone();
-        smol::spawn(async move {
-            let InboundRequest { kind, reply, peer } = request;
-            let count = answer(&shared, kind, &reply).await;
-            tracing::trace!(%peer, count, "answered a request");
-            drop(permit);
-        })
-        .detach();
+    // As many as there may be answers, so that none waits to tell its end.
+    let (ended, ends) = async_channel::bounded(ANSWERS_AT_ONCE);
+    let mut turns = Turns::default();
+    loop {
+        while let Some(request) = turns.next() {
+            let (shared, ended) = (shared.clone(), ended.clone());
+            smol::spawn(async move {
+                let InboundRequest { kind, reply, peer } = request;
+                let _end = End(ended, peer.clone());
+                let count = answer(&shared, kind, &reply).await;
+                tracing::trace!(%peer, count, "answered a request");
+            })
+            .detach();
+        }
+        let end = async { ends.recv().await.map(Err) };
+        let request = async {
+            // More wait in their queue.
+            if turns.waiting.len() >= ANSWERS_WAITING { future::pending().await } else { requests.recv().await.map(Ok) }
+        };
+        match future::or(end, request).await {
+            Ok(Ok(request)) => turns.waiting.push_back(request),
+            Ok(Err(peer)) => turns.end(&peer),
+            Err(_) => return Err(TaskError::Abandoned("serve")),
+        }
     }
-    Err(TaskError::Abandoned("serve"))
+}
+
+/// Tells that an answer has ended, however it did.
+struct End(Sender<Peer>, Peer);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // There is room for all.
+        let _ = self.0.try_send(self.1.clone());
+    }
+}
+
+/// Whose request is answered next.
+#[derive(Default)]
+struct Turns {
+    running: HashMap<Peer, usize>,
+    waiting: VecDeque<InboundRequest>,
+}
+
+impl Turns {
+    /// The oldest request of a peer that has not its share of answers running, if one may begin.
+    fn next(&mut self) -> Option<InboundRequest> {
+        if self.running.values().sum::<usize>() >= ANSWERS_AT_ONCE {
+            return None;
+        }
+        let of = |request: &InboundRequest| self.running.get(&request.peer).copied().unwrap_or(0);
+        let place = self.waiting.iter().position(|request| of(request) < ANSWERS_OF_PEER)?;
+        let request = self.waiting.remove(place)?;
+        *self.running.entry(request.peer.clone()).or_default() += 1;
+        Some(request)
+    }
+
+    fn end(&mut self, peer: &Peer) {
+        if let Some(running) = self.running.get_mut(peer) {
+            *running -= 1;
+            if *running == 0 {
+                self.running.remove(peer);
+            }
+        }
+    }
 }
 
 /// What is read for one chunk of an answer.

@@ -124,7 +124,7 @@ pub const GOSSIP_VERDICTS: Metric =
 /// Connections that were refused.
 pub const CONNECTIONS_REFUSED: Metric = counter(
     "hornero_p2p_connections_refused_total",
-    "Connections refused, by reason (handshakes, places, inbound, address, peer).",
+    "Connections refused, by reason (handshakes, places, inbound, address, banned_address, peer).",
 )
 .by(&["reason"]);
 /// Goodbyes to peers.
@@ -178,6 +178,9 @@ pub const REQUESTS_SERVED: Metric =
         .by(&["method", "result"]);
 /// Bans.
 pub const PEERS_BANNED: Metric = counter("hornero_p2p_bans_total", "Peers banned for a while.");
+/// Bans of addresses.
+pub const ADDRESSES_BANNED: Metric =
+    counter("hornero_p2p_address_bans_total", "Addresses banned for a while, as too many peers of one were.");
 /// Goodbyes from peers.
 pub const GOODBYES_RECEIVED: Metric =
     counter("hornero_p2p_goodbyes_received_total", "Goodbyes from peers, by reason.").by(&["reason"]);
@@ -362,6 +365,7 @@ pub const ALL: &[&Metric] = &[
     &REQUESTS_SENT,
     &REQUESTS_SERVED,
     &PEERS_BANNED,
+    &ADDRESSES_BANNED,
     &GOODBYES_RECEIVED,
     &GOODBYES_SENT,
     &CONNECTIONS_REFUSED,

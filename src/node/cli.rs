@@ -6,7 +6,7 @@ use argh::FromArgs;
 
 use super::budget::ByteCount;
 use crate::{
-    p2p::{Bandwidth, ByteAmount},
+    p2p::{Bandwidth, ByteAmount, DEFAULT_MAX_PEERS, Exempt},
     types::Hash256,
 };
 
@@ -100,8 +100,12 @@ pub struct NodeArguments {
     #[argh(switch)]
     pub no_backfill: bool,
     /// peers to be connected to (default 24)
-    #[argh(option, default = "24")]
+    #[argh(option, default = "DEFAULT_MAX_PEERS")]
     pub target_peers: usize,
+    /// networks, such as 192.168.0.0/16, separated by commas, whose addresses may connect any number of peers and are never
+    /// banned; `none` for none (default: private and loopback ones)
+    #[argh(option, default = "Exempt::default()")]
+    pub exempt_addresses: Exempt,
     /// how much of the line may be used, such as 20mbit, each way (default: no limit); gossip and the head go first
     #[argh(option)]
     pub max_bandwidth: Option<Bandwidth>,

@@ -33,7 +33,7 @@ use crate::{
     db::{Database, DbConfig, DbError},
     engine::{Engine, ExecutionClient, Secret},
     metrics::{self, Exporter},
-    p2p::{self, BudgetConfig, DiscoveryConfig, NetworkSize, P2pConfig, P2pError, P2pHandle},
+    p2p::{self, BudgetConfig, DiscoveryConfig, Exempt, NetworkSize, P2pConfig, P2pError, P2pHandle},
     types::{BeaconState, Hash256, SignedBeaconBlock, preset::SLOTS_PER_EPOCH},
 };
 
@@ -94,6 +94,8 @@ pub struct NodeConfig {
     pub budget: BudgetConfig,
     /// Peers to be connected to.
     pub target_peers: usize,
+    /// Addresses that may connect any number of peers and are never banned.
+    pub exempt_addresses: Exempt,
     /// The execution client or its stand-in.
     pub engine: Engine,
     /// Resident memory near which caches shrink; none where several nodes share a process.
@@ -131,6 +133,7 @@ impl NodeConfig {
             http: any_port,
             budget: BudgetConfig::default(),
             target_peers: LOCAL_PEERS,
+            exempt_addresses: Exempt::default(),
             engine: Engine::StandIn(Default::default()),
             memory: None,
             backfill: false,
@@ -395,6 +398,7 @@ async fn start_network(config: &NodeConfig, chain: &ChainHandle) -> Result<(P2pH
         discovery,
         upnp: config.upnp,
         max_peers: config.target_peers,
+        exempt_addresses: config.exempt_addresses.clone(),
         budget: config.budget,
         network_size: NetworkSize { slot, active_validators: active_validators(chain) },
         seen_ttl: slot * SEEN_SLOTS,
@@ -539,6 +543,7 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
             data_cap: arguments.data_cap.map(|cap| cap.0),
         },
         target_peers: arguments.target_peers,
+        exempt_addresses: arguments.exempt_addresses,
         backfill: !arguments.no_backfill,
         engine,
         memory: Some(memory),

@@ -10,14 +10,14 @@ use super::{
     budget::BudgetConfig,
     discovery::DiscoveryConfig,
     gossip::NetworkSize,
-    limits::{Limits, MAX_PER_ADDRESS},
+    limits::{Exempt, Limits, MAX_PER_ADDRESS},
     messages::{ENRForkID, Status},
     transport::Muxers,
 };
 use crate::types::{Epoch, ForkDigest, ForkName, Version};
 
-/// Peers at most, by default: enough for a stable gossip mesh (8 to 12), few enough for a small board.
-pub const DEFAULT_MAX_PEERS: usize = 40;
+/// Peers at most, by default: enough for a stable gossip mesh (8 to 12), few enough for a small board and a home's line.
+pub const DEFAULT_MAX_PEERS: usize = 24;
 /// `CUSTODY_REQUIREMENT` of Fulu: the smallest custody group count that a node may have.
 pub const DEFAULT_CUSTODY_GROUP_COUNT: u64 = 4;
 
@@ -94,9 +94,8 @@ pub struct P2pConfig {
     pub upnp: bool,
     /// Peers at most; there are a few more connections while it is decided who stays.
     pub max_peers: usize,
-    /// Connections of each direction with one address of the home network or of this machine, where a router, a container
-    /// or a test network stands for many.
-    pub max_per_local_address: usize,
+    /// Addresses that may have any number of connections and are never banned.
+    pub exempt_addresses: Exempt,
     /// The network's forks.
     pub forks: Forks,
     /// Where our chain stands at the start.
@@ -133,7 +132,7 @@ impl P2pConfig {
             discovery: None,
             upnp: false,
             max_peers: DEFAULT_MAX_PEERS,
-            max_per_local_address: usize::MAX,
+            exempt_addresses: Exempt::default(),
             forks,
             status,
             custody_group_count: DEFAULT_CUSTODY_GROUP_COUNT,
@@ -152,7 +151,7 @@ impl P2pConfig {
 impl P2pConfig {
     /// How many connections there may be.
     pub(super) fn limits(&self) -> Limits {
-        Limits { peers: self.max_peers, per_address: MAX_PER_ADDRESS, per_local_address: self.max_per_local_address }
+        Limits { peers: self.max_peers, per_address: MAX_PER_ADDRESS, exempt: self.exempt_addresses.clone() }
     }
 }
 

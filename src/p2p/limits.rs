@@ -3,17 +3,17 @@
 //! Whoever controls one address must not be able to take all places, so an address has few. IPv6 gives every home at least a
 //! /64 of addresses, often a /56, so there the /56 counts as one address.
 
+mod address;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
-    net::IpAddr,
     task::{Context, Poll},
 };
 
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
-    multiaddr::Protocol,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
         ToSwarm,
@@ -22,6 +22,7 @@ use libp2p::{
     },
 };
 
+pub use self::address::{Address, Exempt};
 use super::peer::Direction;
 use crate::metrics::{self, CONNECTIONS_REFUSED};
 
@@ -35,14 +36,14 @@ pub const MAX_PER_ADDRESS: usize = 4;
 const NEWCOMERS: usize = 8;
 
 /// The limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Peers to be connected to; a few more while it is decided who stays.
     pub peers: usize,
     /// Connections of each direction with one address.
     pub per_address: usize,
-    /// The same for addresses of the home network and of this machine, where a router, a container or a test stands for many.
-    pub per_local_address: usize,
+    /// Addresses that may have any number.
+    pub exempt: Exempt,
 }
 
 impl Limits {
@@ -57,34 +58,6 @@ impl Limits {
     /// Places with those for newcomers.
     fn with_newcomers(&self, direction: Option<Direction>) -> usize {
         self.places(direction) + self.peers.div_ceil(NEWCOMERS)
-    }
-
-    fn per(&self, address: Address) -> usize {
-        if address.is_local { self.per_local_address } else { self.per_address }
-    }
-}
-
-/// What counts as one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Address {
-    ip: IpAddr,
-    is_local: bool,
-}
-
-impl Address {
-    fn of(addr: &Multiaddr) -> Option<Address> {
-        addr.iter().find_map(|part| match part {
-            Protocol::Ip4(ip) => {
-                let is_local = ip.is_loopback() || ip.is_private() || ip.is_link_local();
-                Some(Address { ip: ip.into(), is_local })
-            }
-            Protocol::Ip6(ip) => {
-                let is_local = ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local();
-                let [a, b, c, d, ..] = ip.segments();
-                Some(Address { ip: [a, b, c, d & 0xff00, 0, 0, 0, 0].into(), is_local })
-            }
-            _ => None,
-        })
     }
 }
 
@@ -103,6 +76,9 @@ pub enum Refusal {
     /// This address has its share.
     #[error("too many connections with this address")]
     Address,
+    /// Too many banned peers were at this address.
+    #[error("this address is banned")]
+    Banned,
     /// This peer has its share.
     #[error("too many connections with this peer")]
     Peer,
@@ -115,6 +91,7 @@ impl Refusal {
             Refusal::Places => "places",
             Refusal::Inbound => "inbound",
             Refusal::Address => "address",
+            Refusal::Banned => "banned_address",
             Refusal::Peer => "peer",
         }
     }
@@ -124,6 +101,7 @@ impl Refusal {
 struct Established {
     peer: PeerId,
     direction: Direction,
+    /// None if limits do not apply to it.
     address: Option<Address>,
 }
 
@@ -133,12 +111,24 @@ pub struct Behaviour {
     /// Handshakes that others began.
     pending: HashMap<ConnectionId, Option<Address>>,
     established: HashMap<ConnectionId, Established>,
+    /// Addresses with which there is to be no connection; as many as there may be bans.
+    banned: HashSet<Address>,
 }
 
 impl Behaviour {
     /// No connections yet.
     pub fn new(limits: Limits) -> Behaviour {
-        Behaviour { limits, pending: HashMap::new(), established: HashMap::new() }
+        Behaviour { limits, pending: HashMap::new(), established: HashMap::new(), banned: HashSet::new() }
+    }
+
+    /// Refuses new connections with an address from now on; those that stand are left.
+    pub fn ban(&mut self, address: Address) {
+        self.banned.insert(address);
+    }
+
+    /// Refuses them no more.
+    pub fn pardon(&mut self, address: &Address) {
+        self.banned.remove(address);
     }
 
     /// May a stranger at this address begin a handshake?
@@ -165,10 +155,13 @@ impl Behaviour {
 
     fn check_address(&self, direction: Direction, address: Option<Address>) -> Result<(), Refusal> {
         let Some(address) = address else { return Ok(()) };
+        if self.banned.contains(&address) {
+            return Err(Refusal::Banned);
+        }
         let standing = self.established.values().filter(|it| it.direction == direction && it.address == Some(address));
         let knocking = self.pending.values().filter(|it| direction == Direction::Inbound && **it == Some(address));
         let count = standing.count() + knocking.count();
-        if count >= self.limits.per(address) { Err(Refusal::Address) } else { Ok(()) }
+        if count >= self.limits.per_address { Err(Refusal::Address) } else { Ok(()) }
     }
 
     fn admit(&mut self, id: ConnectionId, new: Established) -> Result<THandler<Self>, ConnectionDenied> {
@@ -196,7 +189,7 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let address = Address::of(remote);
+        let address = self.limits.exempt.limited(remote);
         count(self.check_pending(address))?;
         self.pending.insert(id, address);
         Ok(())
@@ -209,7 +202,8 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.admit(id, Established { peer, direction: Direction::Inbound, address: Address::of(remote) })
+        let address = self.limits.exempt.limited(remote);
+        self.admit(id, Established { peer, direction: Direction::Inbound, address })
     }
 
     fn handle_established_outbound_connection(
@@ -220,7 +214,8 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.admit(id, Established { peer, direction: Direction::Outbound, address: Address::of(remote) })
+        let address = self.limits.exempt.limited(remote);
+        self.admit(id, Established { peer, direction: Direction::Outbound, address })
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
@@ -252,11 +247,11 @@ mod tests {
     use super::*;
 
     fn addr(text: &str) -> Option<Address> {
-        Address::of(&text.parse().unwrap())
+        Exempt::default().limited(&text.parse().unwrap())
     }
 
     fn behaviour(peers: usize) -> Behaviour {
-        Behaviour::new(Limits { peers, per_address: 2, per_local_address: 3 })
+        Behaviour::new(Limits { peers, per_address: 2, exempt: Exempt::default() })
     }
 
     fn connect(behaviour: &mut Behaviour, id: usize, direction: Direction, ip: &str) -> Result<(), Refusal> {
@@ -264,20 +259,6 @@ mod tests {
         behaviour.check_established(&new)?;
         behaviour.established.insert(ConnectionId::new_unchecked(id), new);
         Ok(())
-    }
-
-    #[test]
-    fn a_home_is_one_address() {
-        assert_eq!(addr("/ip6/2001:db8:1:2ff::1/tcp/1"), addr("/ip6/2001:db8:1:200:5::9/udp/2/quic-v1"));
-        assert_ne!(addr("/ip6/2001:db8:1:2ff::1/tcp/1"), addr("/ip6/2001:db8:1:3ff::1/tcp/1"));
-        assert_eq!(addr("/ip4/8.8.8.8/tcp/1"), addr("/ip4/8.8.8.8/udp/1/quic-v1"));
-        assert_ne!(addr("/ip4/8.8.8.8/tcp/1"), addr("/ip4/8.8.8.9/tcp/1"));
-        for local in
-            ["/ip4/127.0.0.1", "/ip4/192.168.1.2", "/ip4/172.17.0.1", "/ip6/::1", "/ip6/fd00::1", "/ip6/fe80::1"]
-        {
-            assert!(addr(local).unwrap().is_local, "{local}");
-        }
-        assert!(!addr("/ip6/2001:db8::1").unwrap().is_local);
     }
 
     #[test]
@@ -293,7 +274,20 @@ mod tests {
         for id in 5..8 {
             connect(&mut it, id, Direction::Inbound, "/ip4/127.0.0.1").unwrap();
         }
-        assert_eq!(connect(&mut it, 8, Direction::Inbound, "/ip4/127.0.0.1"), Err(Refusal::Address));
+    }
+
+    #[test]
+    fn a_banned_address_is_refused_until_it_is_pardoned() {
+        let mut it = behaviour(40);
+        let banned = addr("/ip4/8.8.8.8").unwrap();
+        it.ban(banned);
+        for direction in [Direction::Inbound, Direction::Outbound] {
+            assert_eq!(connect(&mut it, 0, direction, "/ip4/8.8.8.8"), Err(Refusal::Banned));
+        }
+        assert_eq!(it.check_pending(Some(banned)), Err(Refusal::Banned));
+        connect(&mut it, 1, Direction::Inbound, "/ip4/8.8.8.9").unwrap();
+        it.pardon(&banned);
+        connect(&mut it, 2, Direction::Inbound, "/ip4/8.8.8.8").unwrap();
     }
 
     #[test]

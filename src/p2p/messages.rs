@@ -149,6 +149,8 @@ pub enum GoodbyeReason {
     TooManyPeers = 129,
     /// The peer is banned for a while. By convention of the field, not of the specification.
     Banned = 251,
+    /// Too many banned peers were at the peer's address. A code of the field, not of the specification.
+    BannedAddress = 252,
 }
 
 /// Codes that peers use and we don't, by convention of the field.

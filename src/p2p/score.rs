@@ -1,20 +1,11 @@
 //! A peer's score: what it did wrong counts, and is forgotten with time.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
-
-use libp2p::PeerId;
+use std::time::{Duration, Instant};
 
 /// At this score a peer is sent away and banned.
 pub const BAN_BELOW: f64 = -50.0;
 /// Half of a penalty is forgotten after this time.
 const HALF_LIFE: Duration = Duration::from_secs(600);
-/// How long a ban lasts.
-pub const BAN_TIME: Duration = Duration::from_secs(1800);
-/// Bans at once; the one that ends first makes room.
-const MAX_BANS: usize = 1024;
 
 /// Why a peer is punished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,38 +127,6 @@ impl Score {
     }
 }
 
-/// Who is banned, until when.
-#[derive(Default)]
-pub struct Bans(HashMap<PeerId, Instant>);
-
-impl Bans {
-    /// Bans `peer` for [`BAN_TIME`]. Returns the peer whose ban ended early to make room.
-    pub fn add(&mut self, peer: PeerId, now: Instant) -> Option<PeerId> {
-        let full = self.0.len() >= MAX_BANS && !self.0.contains_key(&peer);
-        let evicted = full.then(|| self.0.iter().min_by_key(|(_, end)| **end).map(|(peer, _)| *peer)).flatten();
-        if let Some(evicted) = evicted {
-            self.0.remove(&evicted);
-        }
-        self.0.insert(peer, now + BAN_TIME);
-        evicted
-    }
-
-    /// Whether `peer` is banned.
-    pub fn contains(&self, peer: &PeerId) -> bool {
-        self.0.contains_key(peer)
-    }
-
-    /// Who is banned, and for how much longer.
-    pub fn list(&self, now: Instant) -> Vec<(PeerId, Duration)> {
-        self.0.iter().map(|(peer, end)| (*peer, end.saturating_duration_since(now))).collect()
-    }
-
-    /// Takes out the bans that have ended.
-    pub fn expire(&mut self, now: Instant) -> Vec<PeerId> {
-        self.0.extract_if(|_, end| *end <= now).map(|(peer, _)| peer).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,21 +151,5 @@ mod tests {
             now += HALF_LIFE / 5;
             assert!(score.punish(Reason::Timeout, now) > BAN_BELOW);
         }
-    }
-
-    #[test]
-    fn bans_end_and_have_a_bound() {
-        let start = Instant::now();
-        let mut bans = Bans::default();
-        let first = PeerId::random();
-        bans.add(first, start);
-        for i in 1..=MAX_BANS {
-            let evicted = bans.add(PeerId::random(), start + Duration::from_millis(i as u64));
-            assert_eq!(evicted, (i == MAX_BANS).then_some(first));
-        }
-        assert!(!bans.contains(&first));
-        assert!(bans.list(start).iter().all(|(_, left)| *left > BAN_TIME));
-        assert_eq!(bans.expire(start + BAN_TIME).len(), 0);
-        assert_eq!(bans.expire(start + 2 * BAN_TIME).len(), MAX_BANS);
     }
 }

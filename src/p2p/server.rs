@@ -23,6 +23,8 @@ use crate::types::{ColumnIndex, DataColumnsByRootIdentifier, ForkDigest, Hash256
 
 /// The one who answers for the chain must give each piece within this time.
 const PRODUCER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A whole request must come within so many times the limit of one piece.
+const REQUEST_TIMES: u32 = 2;
 /// Of so many bytes each must be taken within the time for one step: who reads nothing is found out by the first ones that
 /// do not fit into the connection's window, however long the answer is.
 const PIECE: usize = 64 << 10;
@@ -81,14 +83,18 @@ pub(super) async fn read_request<S: AsyncRead + Unpin>(
     protocol: Protocol,
     limit: Duration,
 ) -> Result<Request, CodecError> {
-    let body = match protocol.request_bounds() {
-        Some(bounds) => codec::read_payload(stream, bounds, limit).await?,
-        None => Vec::new(),
-    };
-    if codec::read_byte(stream, limit).await?.is_some() {
-        return Err(CodecError::Trailing);
-    }
-    decode(protocol, &body)
+    // The longest request has 135 KB; bytes that drip in, each in time, must come to an end, too.
+    let body = codec::within(REQUEST_TIMES * limit, async {
+        let body = match protocol.request_bounds() {
+            Some(bounds) => codec::read_payload(stream, bounds, limit).await?,
+            None => Vec::new(),
+        };
+        match codec::read_byte(stream, limit).await? {
+            Some(_) => Err(CodecError::Trailing),
+            None => Ok(body),
+        }
+    });
+    decode(protocol, &body.await?)
 }
 
 fn decode(protocol: Protocol, body: &[u8]) -> Result<Request, CodecError> {
@@ -179,6 +185,7 @@ async fn write_chunks<S: AsyncWrite + Unpin>(
     (paces, budget): (&[Arc<Pace>], &Budget),
     limit: Duration,
 ) -> Result<Option<ErrorCode>, CodecError> {
+    let mut reader = Reader::new(limit);
     for _ in 0..chunks {
         let (code, text) = match next(&from).await {
             None => return Ok(None),
@@ -192,7 +199,7 @@ async fn write_chunks<S: AsyncWrite + Unpin>(
                     write_error(stream, ErrorCode::RateLimited, "over our bandwidth budget; ask later", limit).await?;
                     return Ok(Some(ErrorCode::RateLimited));
                 };
-                write_chunk(stream, Some(fork_digest), &ssz, limit).await?;
+                reader.take(ssz.len(), write_chunk(stream, Some(fork_digest), &ssz, limit)).await?;
                 continue;
             }
             Some(ResponseChunk::Error(code, text)) => (code, text),
@@ -201,6 +208,31 @@ async fn write_chunks<S: AsyncWrite + Unpin>(
         return Ok(Some(code));
     }
     Ok(None)
+}
+
+/// How much time the reader of an answer has used, and may: each chunk may make us wait, but not every one.
+struct Reader {
+    used: Duration,
+    allowed: Duration,
+}
+
+impl Reader {
+    fn new(limit: Duration) -> Reader {
+        Reader { used: Duration::ZERO, allowed: limit }
+    }
+
+    /// Writes `bytes`. Fails when the whole answer is read more slowly than by the slowest reader that we serve.
+    async fn take(
+        &mut self,
+        bytes: usize,
+        write: impl Future<Output = Result<(), CodecError>>,
+    ) -> Result<(), CodecError> {
+        self.allowed += Duration::from_secs_f64(bytes as f64 / MIN_BYTES_PER_SECOND as f64);
+        let begun = Instant::now();
+        let written = codec::within(self.allowed.saturating_sub(self.used), write).await;
+        self.used += begun.elapsed();
+        written
+    }
 }
 
 /// The next chunk, `None` at the end; a producer that is silent has failed.

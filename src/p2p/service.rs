@@ -29,6 +29,7 @@ use smol::{Timer, future};
 use tracing::debug;
 
 use super::{
+    bans::Bans,
     budget::Budget,
     codec::CodecError,
     config::{Forks, P2pConfig},
@@ -45,7 +46,7 @@ use super::{
     peer::{Direction, Peer},
     protocol::{Method, Protocol},
     rpc_error::RpcError,
-    score::{BAN_BELOW, Bans, Reason},
+    score::{BAN_BELOW, Reason},
     server::{Answer, ErrorCode, Request},
     streams::{self, RequestId},
     topic::Topic,

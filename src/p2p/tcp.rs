@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -131,6 +131,36 @@ impl SmolTcp {
     }
 }
 
+impl SmolTcp {
+    /// The address to dial `to` from: the one that we listen on, if it is a single one that reaches there.
+    fn source(&self, to: SocketAddr) -> Option<IpAddr> {
+        let reaches = |ip: &IpAddr| {
+            ip.is_ipv4() == to.is_ipv4() && ip.is_loopback() == to.ip().is_loopback() && !ip.is_unspecified()
+        };
+        self.listeners.values().map(|listener| listener.local.ip()).find(reaches)
+    }
+}
+
+/// Connects from `source`, which the system chooses if it is none.
+async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let Some(source) = source else { return TcpStream::connect(to).await };
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(source, 0).into())?;
+    match socket.connect(&to.into()) {
+        Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) && e.kind() != io::ErrorKind::WouldBlock => {
+            return Err(e);
+        }
+        _ => {}
+    }
+    let stream: Async<std::net::TcpStream> = Async::new(socket.into())?;
+    stream.writable().await?;
+    match stream.get_ref().take_error()? {
+        Some(error) => Err(error),
+        None => Ok(stream.into()),
+    }
+}
+
 impl Transport for SmolTcp {
     type Output = TcpStream;
     type Error = io::Error;
@@ -158,8 +188,9 @@ impl Transport for SmolTcp {
         let socket = to_socket_addr(&addr)
             .filter(|socket| socket.port() != 0 && !socket.ip().is_unspecified())
             .ok_or(TransportError::MultiaddrNotSupported(addr))?;
+        let source = self.source(socket);
         Ok(async move {
-            let stream = TcpStream::connect(socket).await?;
+            let stream = connect(socket, source).await?;
             stream.set_nodelay(true)?;
             Ok(stream)
         }
@@ -182,7 +213,26 @@ impl Transport for SmolTcp {
 
 #[cfg(test)]
 mod tests {
+    use libp2p::core::{Endpoint, transport::PortUse};
+
     use super::*;
+
+    #[test]
+    fn the_address_that_is_listened_on_is_dialled_from() {
+        smol::block_on(async {
+            let listener = smol::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let to = listener.local_addr().unwrap();
+            let mut transport = SmolTcp::default();
+            for (from, expected) in [("/ip4/0.0.0.0/tcp/0", "127.0.0.1"), ("/ip4/127.0.0.7/tcp/0", "127.0.0.7")] {
+                transport.listen_on(ListenerId::next(), from.parse().unwrap()).unwrap();
+                let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+                let dial = transport.dial(to_multiaddr(to), options).unwrap();
+                let (dialled, accepted) = futures::join!(dial, listener.accept());
+                assert_eq!(accepted.unwrap().1, dialled.unwrap().local_addr().unwrap());
+                assert_eq!(transport.source(to).map_or("127.0.0.1".into(), |ip| ip.to_string()), expected);
+            }
+        });
+    }
 
     #[test]
     fn only_tcp_sockets_are_understood() {

@@ -22,9 +22,12 @@ use super::{config::P2pError, counted::Counted, meter::Meters, quic::SmolQuic, t
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Streams at once per connection: gossip both ways, identify, and two requests of each kind both ways need fewer.
 pub(super) const MAX_STREAMS: usize = 64;
-/// Frames of one stream that mplex holds for us; then it stops reading the connection. Mplex has no flow control, so a
-/// reader that rests must rest shortly (see `client::CONSUMER_TIMEOUT`).
-const MPLEX_BUFFERED_FRAMES: usize = 64;
+/// The same for mplex, where a stream that nobody reads costs most.
+const MPLEX_STREAMS: usize = 32;
+/// Frames of one stream that mplex holds for us; then it stops reading the connection. A frame may have 1 MiB: with more than
+/// a few, one connection could make us hold gigabytes. Mplex has no flow control, so a reader that rests must rest shortly
+/// (see `client::CONSUMER_TIMEOUT`).
+const MPLEX_BUFFERED_FRAMES: usize = 1;
 
 /// Which multiplexers are offered, in order of preference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,8 +61,8 @@ pub fn build(
 ///
 /// # Errors
 /// When the key is of a kind that noise or TLS does not take.
-pub fn plain_transport(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
-    build(key, Muxers::Both, true, &Meters::default())
+pub fn plain_transport(key: &Keypair, muxers: Muxers) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
+    build(key, muxers, true, &Meters::default())
 }
 
 fn tcp(key: &Keypair, muxers: Muxers, meters: Meters) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
@@ -104,7 +107,7 @@ fn yamux_config() -> yamux::Config {
 
 fn mplex_config() -> Mplex {
     let mut config = Mplex::new();
-    config.set_max_num_streams(MAX_STREAMS);
+    config.set_max_num_streams(MPLEX_STREAMS);
     config.set_max_buffer_size(MPLEX_BUFFERED_FRAMES);
     config.set_max_buffer_behaviour(MaxBufferBehaviour::Block);
     config

@@ -167,7 +167,7 @@ fn swarm(executor: &Arc<Executor<'static>>, key: &Keypair) -> Swarm<gossipsub::B
         .build()
         .expect("a configuration");
     let gossip = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).expect("gossipsub");
-    let transport = p2p::plain_transport(key).expect("a transport");
+    let transport = p2p::plain_transport(key, p2p::Muxers::Both).expect("a transport");
     let executor = executor.clone();
     let config = libp2p::swarm::Config::with_executor(move |task| executor.spawn(task).detach());
     Swarm::new(transport, gossip, key.public().to_peer_id(), config)

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -38,6 +39,12 @@ const COPIES_AT_ONCE: f64 = 8192.0;
 const COPIES_FACTOR: f64 = 4.0;
 /// Messages in a second that are never too many, on however small a network.
 const COPIES_PER_SECOND_AT_LEAST: f64 = 100.0;
+
+/// Bytes of subscriptions and control messages in a second, over time: what is offered, asked for and not wanted. Mainnet's
+/// heartbeats offer the ids of two seconds, some 20 KB.
+const CONTROL_BYTES_PER_SECOND: f64 = (128 << 10) as f64;
+/// And at once: four of the longest that are read.
+const CONTROL_BYTES_AT_ONCE: f64 = (4 << 20) as f64;
 
 /// What the transform has decompressed since the last look. It does not know for whom; whoever hands gossipsub a peer's
 /// messages does.
@@ -105,7 +112,34 @@ impl Bucket {
 struct Account {
     copies: Bucket,
     bytes: Bucket,
+    control: Bucket,
     connections: usize,
+}
+
+/// What a connection tells gossipsub.
+type FromPeer = THandlerOutEvent<Gossip>;
+
+/// Bytes that something has which can be hashed: gossipsub keeps the types of control messages to itself, but not that.
+fn bytes_of(what: &impl Hash) -> usize {
+    let mut count = CountBytes(0);
+    what.hash(&mut count);
+    count.0
+}
+
+/// The size of two empty lists.
+const NO_CONTROL: usize = 2 * size_of::<usize>();
+
+/// Hashes nothing.
+struct CountBytes(usize);
+
+impl Hasher for CountBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 as u64
+    }
 }
 
 /// Gossipsub with an account for each peer.
@@ -115,7 +149,7 @@ pub struct Metered {
     spent: Arc<Spent>,
     accounts: HashMap<PeerId, Account>,
     copies_per_second: f64,
-    /// What has not been told yet. A peer adds two for each RPC at most, and each is taken before the next RPC is read.
+    /// What has not been told yet. A peer adds three for each RPC at most, and each is taken before the next RPC is read.
     events: VecDeque<GossipEvent>,
 }
 
@@ -136,6 +170,7 @@ impl Metered {
         let account = self.accounts.entry(peer).or_insert_with(|| Account {
             copies: Bucket::new(COPIES_AT_ONCE, now),
             bytes: Bucket::new(BYTES_AT_ONCE, now),
+            control: Bucket::new(CONTROL_BYTES_AT_ONCE, now),
             connections: 0,
         });
         account.connections += 1;
@@ -147,6 +182,15 @@ impl Metered {
             if account.connections == 0 {
                 self.accounts.remove(&peer);
             }
+        }
+    }
+
+    /// Puts what is no message on a peer's account, such as ids that it does not want: each costs gossipsub a look.
+    fn charge_control(&mut self, peer: PeerId, bytes: usize) {
+        let Some(account) = self.accounts.get_mut(&peer).filter(|_| bytes > NO_CONTROL) else { return };
+        let per_second = CONTROL_BYTES_PER_SECOND;
+        if !account.control.draw(bytes as f64, CONTROL_BYTES_AT_ONCE, per_second, Instant::now()) {
+            self.events.push_back(GossipEvent::Flood(peer));
         }
     }
 
@@ -200,6 +244,9 @@ impl NetworkBehaviour for Metered {
     }
 
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
+        if let FromPeer::Message { rpc, .. } = &event {
+            self.charge_control(peer, bytes_of(&(&rpc.subscriptions, &rpc.control_msgs)));
+        }
         self.sub.on_connection_handler_event(peer, connection, event);
         self.charge(peer);
     }
@@ -227,5 +274,12 @@ mod tests {
         assert!(!draw(1.0, 0));
         assert!(draw(1.0, 2), "two of debt, four came in");
         assert!(draw(10.0, 100) && !draw(1.0, 100), "it holds no more than its size");
+    }
+
+    #[test]
+    fn what_can_be_hashed_is_measured() {
+        let nothing: (Vec<u8>, Vec<u8>) = Default::default();
+        assert_eq!(bytes_of(&nothing), NO_CONTROL);
+        assert_eq!(bytes_of(&(vec![[7u8; 20]; 10], Vec::<u8>::new())), NO_CONTROL + 10 * (8 + 20));
     }
 }

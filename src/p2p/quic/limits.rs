@@ -19,7 +19,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// Bytes of one stream that wait for their reader: 5 MiB/s over a line with 100 ms there and back, more than a home has.
 const STREAM_WINDOW: u32 = 512 << 10;
 /// Bytes of all streams of a connection that wait for their readers; together with what we have sent and was not
-/// acknowledged this is what a peer can make us hold: 2 MiB, 80 MiB for 40 peers that all do their worst.
+/// acknowledged this is what a peer can make us hold: 2 MiB, 54 MiB for 24 peers and three newcomers that all do their worst.
 const RECEIVE_WINDOW: u32 = 1 << 20;
 /// Bytes that we have sent and that the peer has not acknowledged.
 const SEND_WINDOW: u64 = 1 << 20;

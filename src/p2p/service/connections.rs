@@ -7,11 +7,12 @@ use tracing::{debug, info, warn};
 
 use super::{BehaviourEvent, GOODBYE_TIME, Service};
 use crate::{
-    metrics::{self, DIALS, GOODBYES_SENT, PEERS_BANNED},
+    metrics::{self, ADDRESSES_BANNED, DIALS, GOODBYES_SENT, PEERS_BANNED},
     p2p::{
         client::printable,
         events::PeerEvent,
         gossip::{Bucket, GRAYLIST_SCORE, application_score},
+        limits::Address,
         messages::{GoodbyeReason, Status},
         pace::Pace,
         peer::{Direction, Peer, PeerState},
@@ -178,21 +179,47 @@ impl Service {
         let _ = self.swarm.disconnect_peer_id(id);
     }
 
-    /// Sends a peer away for a while.
+    /// Sends a peer away for a while, and its address, too, if it is one of too many there.
     pub(super) fn ban(&mut self, id: PeerId, now: Instant) {
         info!(peer = %id, "peer banned for a while");
         metrics::inc(&PEERS_BANNED, &[]);
-        if let Some(evicted) = self.bans.add(id, now) {
-            self.swarm.behaviour_mut().blocked.unblock_peer(evicted);
+        let address = self.peers.get(&id).and_then(|peer| self.config.exempt_addresses.limited(&peer.addr));
+        let added = self.bans.add(id, address, now);
+        let behaviour = self.swarm.behaviour_mut();
+        if let Some(evicted) = added.evicted_peer {
+            behaviour.blocked.unblock_peer(evicted);
+        }
+        if let Some(evicted) = added.evicted_address {
+            behaviour.limits.pardon(&evicted);
         }
         self.on_useless(id, now);
-        self.leave(id, GoodbyeReason::Banned);
+        match added.address {
+            None => self.leave(id, GoodbyeReason::Banned),
+            Some(address) => self.ban_address(address),
+        }
+    }
+
+    /// Nobody comes from there for a while, and who is there leaves.
+    fn ban_address(&mut self, address: Address) {
+        info!(?address, "address banned for a while: too many peers of it were");
+        metrics::inc(&ADDRESSES_BANNED, &[]);
+        self.swarm.behaviour_mut().limits.ban(address);
+        let there = self.peers.iter().filter(|(_, peer)| Address::of(&peer.addr) == Some(address));
+        let there: Vec<PeerId> = there.map(|(id, _)| *id).collect();
+        for id in there {
+            self.leave(id, GoodbyeReason::BannedAddress);
+        }
     }
 
     /// Everything that time brings about.
     pub(super) fn on_tick(&mut self, now: Instant) {
-        for id in self.bans.expire(now) {
-            self.swarm.behaviour_mut().blocked.unblock_peer(id);
+        let expired = self.bans.expire(now);
+        let behaviour = self.swarm.behaviour_mut();
+        for id in expired.peers {
+            behaviour.blocked.unblock_peer(id);
+        }
+        for address in expired.addresses {
+            behaviour.limits.pardon(&address);
         }
         if self.stopping.is_none() {
             self.dial_due(now);

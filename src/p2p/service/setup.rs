@@ -13,6 +13,7 @@ use tracing::info;
 
 use super::{Behaviour, OUTCOMES, Service, addresses};
 use crate::p2p::{
+    bans::Bans,
     budget::Budget,
     config::{Forks, P2pConfig, P2pError},
     dialer::Dialer,
@@ -26,9 +27,7 @@ use crate::p2p::{
     meter::Meters,
     pace::Pace,
     protocol::Protocol,
-    quic,
-    score::Bans,
-    streams, tcp,
+    quic, streams, tcp,
     topic::Topic,
     transport,
     useful::Useful,

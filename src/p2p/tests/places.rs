@@ -16,7 +16,7 @@ fn two_hundred_connections_of_one_address_leave_the_places_to_others() {
         let both = || vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
         let node = node_with(|config| {
             (config.listen, config.listen_quic) = (both(), both());
-            (config.max_peers, config.max_per_local_address) = (8, 3);
+            (config.max_peers, config.exempt_addresses) = (8, Exempt::none());
         })
         .await;
         let mut sybil = Vec::new();
@@ -24,7 +24,7 @@ fn two_hundred_connections_of_one_address_leave_the_places_to_others() {
             let stranger = Stranger::serving(&[]).await;
             stranger.dial(&node).await;
             sybil.push(stranger);
-            assert!(node.handle.peers().await.len() <= 3);
+            assert!(node.handle.peers().await.len() <= 4);
         }
         // An honest node, from another address.
         let addr = node.handle.listen_addrs().into_iter().find(|addr| addr.to_string().starts_with("/ip6/")).unwrap();
@@ -32,7 +32,7 @@ fn two_hundred_connections_of_one_address_leave_the_places_to_others() {
         let honest = node_with(|config| config.boot_nodes = vec![addr]).await;
         assert!(matches!(next(&honest.events.peers).await, PeerEvent::Connected { .. }));
         let peers = node.handle.peers().await;
-        assert!(peers.len() <= 4 && peers.iter().any(|info| info.peer == honest.handle.peer_id()));
+        assert!(peers.len() <= 5 && peers.iter().any(|info| info.peer == honest.handle.peer_id()));
     });
 }
 
@@ -51,6 +51,34 @@ fn who_behaves_worse_makes_room_and_who_is_only_new_does_not_stay() {
         eventually(async || node.handle.peers().await.len() == 2).await;
         let peers: Vec<PeerId> = node.handle.peers().await.iter().map(|info| info.peer).collect();
         assert!(peers.contains(&good.peer_id) && peers.contains(&second.peer_id));
+    });
+}
+
+#[test]
+fn who_comes_again_under_other_names_loses_the_address() {
+    const BANNED: u64 = 251;
+    const BANNED_ADDRESS: u64 = 252;
+    smol::block_on(async {
+        let both = || vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
+        let node = node_with(|config| (config.listen, config.exempt_addresses) = (both(), Exempt::none())).await;
+        for said in [BANNED, BANNED, BANNED, BANNED_ADDRESS] {
+            let stranger = Stranger::known_to(&node).await;
+            for _ in 0..3 {
+                node.handle.report(stranger.peer_id, Reason::InvalidBlock);
+            }
+            said_goodbye(&stranger, said).await;
+            stranger.is_disconnected().await;
+            assert!(matches!(come_or_gone(&node).await, PeerEvent::Disconnected { .. }));
+        }
+        let again = Stranger::serving(&[]).await;
+        again.dial(&node).await;
+        again.is_disconnected().await;
+        assert!(node.handle.peers().await.is_empty());
+        // Another address is served.
+        let addr = node.handle.listen_addrs().into_iter().find(|addr| addr.to_string().starts_with("/ip6/")).unwrap();
+        let addr = format!("{addr}/p2p/{}", node.handle.peer_id());
+        let honest = node_with(|config| config.boot_nodes = vec![addr]).await;
+        assert!(matches!(next(&honest.events.peers).await, PeerEvent::Connected { .. }));
     });
 }
 
