@@ -70,6 +70,8 @@ pub const MAX_ORPHANS: usize = 96;
 pub const MAX_MISSING: usize = 1024;
 /// Parent roots asked for in one request.
 pub const ROOTS_PER_REQUEST: usize = 16;
+/// Peers that are asked for parents at a time: some of them may take as long as they are allowed to.
+pub const PARENT_REQUESTS_AT_ONCE: usize = 4;
 /// A chain of unknown parents that is deeper is the work of range sync. Also how far a gossiped block may be ahead of the
 /// head before we stop collecting orphans.
 pub const MAX_ORPHAN_DEPTH: u64 = 64;

@@ -6,10 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_channel::Receiver;
@@ -25,6 +22,9 @@ use crate::{
     metrics::{self, PENDING_BLOCKS, QUEUE_LENGTH},
     types::{Hash256, SignedBeaconBlock, Slot, compute_start_slot_at_epoch},
 };
+
+/// Who is being asked, for what.
+type Asked = HashMap<Peer, Vec<Hash256>>;
 
 /// A block that waits for its parent.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub(super) struct PendingTask {
     missing: HashMap<Hash256, Missing>,
     /// Blocks to be tried now: freed orphans, and parents that the database had.
     freed: VecDeque<Hash256>,
-    is_asking: Arc<AtomicBool>,
+    asked: Arc<Mutex<Asked>>,
 }
 
 impl PendingTask {
@@ -77,7 +77,7 @@ impl PendingTask {
             order: VecDeque::new(),
             missing: HashMap::new(),
             freed: VecDeque::new(),
-            is_asking: Arc::default(),
+            asked: Arc::default(),
         }
     }
 
@@ -243,11 +243,15 @@ impl PendingTask {
     /// Looks for missing parents whose time has come: in the database, then at one peer.
     async fn ask(&mut self) {
         let now = self.shared.clock.now_ms();
-        if self.is_asking.load(Ordering::Acquire) {
+        let others = self.shared.peers.load().len().max(1);
+        if lock(&self.asked).len() >= PARENT_REQUESTS_AT_ONCE.min(others) {
             return;
         }
         // What waits for columns is here, and comes when they do.
-        let is_due = |root: &Hash256, missing: &Missing| missing.next_ms <= now && !self.shared.columns.is_wanted(root);
+        let asked: Vec<Hash256> = lock(&self.asked).values().flatten().copied().collect();
+        let is_due = |root: &Hash256, missing: &Missing| {
+            missing.next_ms <= now && !asked.contains(root) && !self.shared.columns.is_wanted(root)
+        };
         let mut due: Vec<_> =
             self.missing.iter().filter(|(root, m)| is_due(root, m)).map(|(root, m)| (m.attempts, *root)).collect();
         due.sort_unstable();
@@ -270,15 +274,15 @@ impl PendingTask {
             }
         }
         if let Some(peer) = self.choose_peer(&wanted) {
-            self.is_asking.store(true, Ordering::Release);
-            let (shared, is_asking) = (self.shared.clone(), self.is_asking.clone());
+            lock(&self.asked).insert(peer.clone(), wanted.clone());
+            let (shared, asked) = (self.shared.clone(), self.asked.clone());
             let depth = wanted.first().map_or(0, |root| self.missing_before(root));
             smol::spawn(async move {
                 if depth > 1 && fetch_line(&shared, peer.clone(), wanted[0], depth).await {
                     wanted.remove(0);
                 }
-                fetch(&shared, peer, wanted).await;
-                is_asking.store(false, Ordering::Release);
+                fetch(&shared, peer.clone(), wanted).await;
+                lock(&asked).remove(&peer);
             })
             .detach();
         }
@@ -301,7 +305,9 @@ impl PendingTask {
         let attempt = missing.attempts.saturating_sub(1) as usize;
         let peers = self.shared.peers.load();
         let others = peers.iter().map(|known| &known.peer).filter(|peer| !missing.sources.contains(peer));
-        let all: Vec<&Peer> = missing.sources.iter().chain(others).collect();
+        let asked = lock(&self.asked);
+        // Who is silent holds up nobody else's blocks.
+        let all: Vec<&Peer> = missing.sources.iter().chain(others).filter(|peer| !asked.contains_key(*peer)).collect();
         all.get(attempt % all.len().max(1)).map(|peer| (*peer).clone())
     }
 }
@@ -342,6 +348,10 @@ async fn give(shared: &Arc<Shared>, peer: &Peer, block: Arc<SignedBeaconBlock>) 
     let (source, received_ms) = (BlockSource::ByRoot(peer.clone()), shared.clock.now_ms());
     let work = BlockWork { block, source, received_ms, reply: None, ours: OurBlock::default() };
     shared.work.send(work).await.is_ok()
+}
+
+fn lock(asked: &Mutex<Asked>) -> MutexGuard<'_, Asked> {
+    asked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks a peer for blocks by root and gives them to the block tasks.

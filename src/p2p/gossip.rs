@@ -24,8 +24,9 @@ pub(super) use scoring::{GOSSIP_SCORE, GRAYLIST_SCORE, PUBLISH_SCORE, applicatio
 
 /// Subscriptions that a peer may have: about 200 topics a fork, and two forks at a fork's boundary.
 const MAX_SUBSCRIPTIONS: usize = 400;
-/// Subscriptions and control messages in one RPC, in bytes; 200 topic strings alone are about 10 KB.
-const MAX_CONTROL_SIZE: usize = 1 << 20;
+/// Subscriptions and control messages in one RPC, in bytes; 200 topic strings alone are about 10 KB, and the ids that may be
+/// offered for a topic (5,000) 110 KB.
+const MAX_CONTROL_SIZE: usize = 256 << 10;
 /// Messages larger than this make us tell the mesh that we have them (IDONTWANT), so that they are not sent again.
 const IDONTWANT_THRESHOLD: usize = 1000;
 /// Messages that wait for a slow peer before they are dropped.

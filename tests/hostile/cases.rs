@@ -1,30 +1,178 @@
-//! The attacks. Each is a function that prepares, for one stranger, what it floods the node with.
+//! The attacks, and what must become of those who try them.
+
+use std::sync::Arc;
 
 use hornero::{p2p::Topic, types::*};
+use libp2p::PeerId;
 use ssz::Encode as _;
 
 use super::{
+    manners::{Answers, Deed, Way},
     network::Network,
+    outcome::Outcome,
+    scene::Scene,
     stranger::{Attack, Flood, Wire},
-    victim::Victim,
+    wild::{Who, Wild},
 };
+
+/// What must become of the strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Must {
+    /// Who does this is banned.
+    BeSentAway,
+    /// It only loses points while the case lasts, or is banned.
+    LosePoints,
+    /// It does nothing wrong: it stays, with no points lost.
+    Stay,
+    /// The address is banned.
+    LoseTheAddress,
+    /// No more than its share is let in.
+    HaveItsShare,
+}
+
+/// What it does.
+pub enum Kind {
+    /// Floods gossip, with what this prepares for each name.
+    Gossip(fn(&Network) -> Box<dyn Fn() -> Flood + Send>),
+    /// Speaks by hand.
+    Wild(Who, &'static [Way], Deed, Answers),
+}
 
 pub struct Case {
     pub name: &'static str,
-    prepare: fn(&Network) -> Box<dyn Fn() -> Flood + Send>,
+    pub kind: Kind,
+    pub must: Must,
+    /// For what points are lost: labels of `hornero_peers_punished_total`.
+    pub reasons: &'static [&'static str],
 }
 
-pub const CASES: &[Case] = &[
-    Case { name: "one valid block, over and over", prepare: copies },
-    Case { name: "blocks without parents", prepare: parentless },
-    Case { name: "invalid blocks", prepare: invalid_blocks },
-    Case { name: "snappy bombs", prepare: bombs },
-    Case { name: "valid columns of other blocks", prepare: foreign_columns },
+/// Cases that share their time.
+pub struct Group {
+    /// So many times the slots of the others: what is slow takes its time.
+    pub times: u64,
+    pub cases: &'static [Case],
+}
+
+use Answers::{Bombs, Dripping, Never, Well};
+use Must::*;
+use Way::{Mplex, Quic, Tcp, TinyQuic};
+use Who::{One, OneAddress, Sybil};
+
+const fn wild(
+    name: &'static str,
+    way: &'static [Way],
+    (deed, answers): (Deed, Answers),
+    must: Must,
+    reasons: &'static [&'static str],
+) -> Case {
+    Case { name, kind: Kind::Wild(One, way, deed, answers), must, reasons }
+}
+
+const fn flood(
+    name: &'static str,
+    prepare: fn(&Network) -> Box<dyn Fn() -> Flood + Send>,
+    reasons: &'static [&'static str],
+) -> Case {
+    Case { name, kind: Kind::Gossip(prepare), must: BeSentAway, reasons }
+}
+
+const TIMEOUT: &[&str] = &["timeout"];
+
+pub const GROUPS: &[Group] = &[
+    Group { times: 1, cases: &[flood("one valid block, over and over", copies, &["gossip_flood"])] },
+    Group { times: 1, cases: &[flood("blocks without parents", parentless, &["gossip_flood"])] },
+    Group { times: 1, cases: &[flood("invalid blocks", invalid_blocks, &["gossip_rejected"])] },
+    Group { times: 1, cases: &[flood("bombs in gossip", bombs, &["gossip_malformed"])] },
+    Group { times: 1, cases: &[flood("valid columns of other blocks", foreign_columns, &["gossip_rejected"])] },
+    Group {
+        times: 1,
+        cases: &[wild("ids that nobody wants", &[Tcp], (Deed::Unwanted, Well), BeSentAway, &["gossip_flood"])],
+    },
+    Group {
+        times: 1,
+        cases: &[
+            wild("bombs in requests, TCP", &[Tcp], (Deed::BombRequests, Well), BeSentAway, &["request_malformed"]),
+            wild("bombs in requests, QUIC", &[Quic], (Deed::BombRequests, Well), BeSentAway, &["request_malformed"]),
+            wild("bombs in answers, TCP", &[Tcp], (Deed::NewMetadata, Bombs), BeSentAway, &["response_malformed"]),
+            wild("bombs in answers, QUIC", &[Quic], (Deed::NewMetadata, Bombs), BeSentAway, &["response_malformed"]),
+        ],
+    },
+    Group {
+        times: 1,
+        cases: &[wild("requests for the largest counts", &[Tcp], (Deed::LargestCounts, Well), Stay, &[])],
+    },
+    Group {
+        times: 1,
+        cases: &[
+            wild("eight of a kind at once, yamux", &[Tcp], (Deed::TooMany, Well), BeSentAway, &["too_many_requests"]),
+            wild("eight of a kind at once, mplex", &[Mplex], (Deed::TooMany, Well), BeSentAway, &["too_many_requests"]),
+            wild("eight of a kind at once, QUIC", &[Quic], (Deed::TooMany, Well), BeSentAway, &["too_many_requests"]),
+        ],
+    },
+    Group {
+        times: 4,
+        cases: &[
+            wild("slow writer of every request, TCP", &[Tcp], (Deed::HalfRequests, Well), BeSentAway, TIMEOUT),
+            wild("slow writer of every request, QUIC", &[Quic], (Deed::HalfRequests, Well), BeSentAway, TIMEOUT),
+            wild("slow reader of every answer, QUIC", &[TinyQuic], (Deed::Unread, Well), LosePoints, TIMEOUT),
+            wild("slow reader of gossip, TCP", &[Tcp], (Deed::UnreadGossip, Well), Stay, &[]),
+            wild("slow reader of gossip, QUIC", &[TinyQuic], (Deed::UnreadGossip, Well), Stay, &[]),
+            wild("no answer to any question, TCP", &[Tcp], (Deed::NewMetadata, Never), LosePoints, TIMEOUT),
+            wild("no answer to any question, QUIC", &[Quic], (Deed::NewMetadata, Never), LosePoints, TIMEOUT),
+            wild("answers that drip, TCP", &[Tcp], (Deed::NewMetadata, Dripping), LosePoints, TIMEOUT),
+            wild("answers that drip, QUIC", &[Quic], (Deed::NewMetadata, Dripping), LosePoints, TIMEOUT),
+            wild("claims to be far ahead", &[Tcp, Quic], (Deed::FarAhead, Never), BeSentAway, &[]),
+        ],
+    },
+    Group {
+        times: 1,
+        cases: &[Case {
+            name: "one address, again and again",
+            kind: Kind::Wild(OneAddress, &[Tcp, Quic], Deed::BombRequests, Well),
+            must: LoseTheAddress,
+            reasons: &["request_malformed"],
+        }],
+    },
+    Group {
+        times: 1,
+        cases: &[Case {
+            name: "200 connections of one address",
+            kind: Kind::Wild(Sybil(200), &[Tcp, Quic], Deed::UnreadGossip, Well),
+            must: HaveItsShare,
+            reasons: &[],
+        }],
+    },
 ];
 
+/// One that goes on.
+pub enum Running {
+    Gossip(Attack),
+    Wild(Wild),
+}
+
 impl Case {
-    pub fn start(&self, network: &Network, victim: &Victim) -> Attack {
-        Attack::start(victim.address(), (self.prepare)(network))
+    pub fn start(&self, network: &Network, scene: &Arc<Scene>) -> Running {
+        match self.kind {
+            Kind::Gossip(prepare) => Running::Gossip(Attack::start(scene.tcp.clone(), prepare(network))),
+            Kind::Wild(who, ways, deed, answers) => Running::Wild(Wild::start(scene, who, ways, deed, answers)),
+        }
+    }
+}
+
+impl Running {
+    /// Who is there now, if it is known.
+    pub fn present(&self) -> Option<PeerId> {
+        match self {
+            Running::Gossip(_) => None,
+            Running::Wild(wild) => wild.look().present,
+        }
+    }
+
+    pub fn end(self) -> Outcome {
+        match self {
+            Running::Gossip(attack) => attack.end(),
+            Running::Wild(wild) => wild.end(),
+        }
     }
 }
 

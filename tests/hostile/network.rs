@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Range,
     path::Path,
     sync::{Arc, Mutex},
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -30,8 +31,8 @@ pub struct Network {
     pub genesis: Genesis,
     pub dir: tempfile::TempDir,
     node: RunningNode,
-    /// When each block became our head.
-    heads: Arc<Mutex<HashMap<Hash256, Instant>>>,
+    /// When each block became our head, and its slot.
+    heads: Arc<Mutex<HashMap<Hash256, (Slot, Instant)>>>,
     validators: Sender<()>,
 }
 
@@ -42,12 +43,12 @@ impl Network {
         let genesis = interop_genesis(&config, VALIDATORS).expect("a genesis");
         let dir = tempfile::tempdir().unwrap();
         let node = smol::block_on(hornero::node::start(node_config(&config, &genesis, dir.path()))).expect("it starts");
-        let heads: Arc<Mutex<HashMap<Hash256, Instant>>> = Arc::default();
+        let heads: Arc<Mutex<HashMap<Hash256, (Slot, Instant)>>> = Arc::default();
         let (events, noted) = (node.chain.subscribe(), heads.clone());
         smol::spawn(async move {
             while let Ok(event) = events.recv().await {
-                if let ChainEvent::Head { block, .. } = event {
-                    noted.lock().unwrap().insert(block, Instant::now());
+                if let ChainEvent::Head { block, slot, .. } = event {
+                    noted.lock().unwrap().insert(block, (slot, Instant::now()));
                 }
             }
         })
@@ -85,7 +86,18 @@ impl Network {
 
     /// When a block became our head.
     pub fn head_at(&self, root: &Hash256) -> Option<Instant> {
-        self.heads.lock().unwrap().get(root).copied()
+        self.heads.lock().unwrap().get(root).map(|(_, at)| *at)
+    }
+
+    /// Our heads of these slots.
+    pub fn heads_of(&self, slots: Range<Slot>) -> Vec<Hash256> {
+        let heads = self.heads.lock().unwrap();
+        heads.iter().filter(|(_, (slot, _))| slots.contains(slot)).map(|(root, _)| *root).collect()
+    }
+
+    /// All blocks that were ever our head.
+    pub fn roots(&self) -> Vec<Hash256> {
+        self.heads.lock().unwrap().keys().copied().collect()
     }
 
     pub fn fork_digest(&self) -> ForkDigest {

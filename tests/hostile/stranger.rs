@@ -15,9 +15,12 @@ use libp2p::{
     Multiaddr, Swarm,
     gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, PublishError, ValidationMode},
     identity::Keypair,
+    multiaddr::Protocol,
     swarm::SwarmEvent,
 };
 use smol::{Executor, Timer};
+
+use super::{outcome::Outcome, scene::Scene};
 
 /// A topic's string, and what is put on the wire as a message of it.
 pub type Wire = (String, Vec<u8>);
@@ -33,21 +36,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// Messages between two looks at what the connection says.
 const BURST: u64 = 16;
 
-/// What became of the strangers.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Who were sent away.
-    pub names: u64,
-    /// Messages handed to the connection.
-    pub sent: u64,
-    /// And their bytes.
-    pub bytes: u64,
-    /// How long each who was sent away had lasted, from its first message on.
-    pub lasted: Vec<Duration>,
-    /// Who were sent away and could stay when they came again under the same name.
-    pub was_let_in_again: u64,
-}
-
 /// An attack that goes on.
 pub struct Attack {
     stop: Arc<AtomicBool>,
@@ -56,11 +44,10 @@ pub struct Attack {
 
 impl Attack {
     /// Begins one, on a thread of its own.
-    pub fn start(target: String, make: impl Fn() -> Flood + Send + 'static) -> Attack {
+    pub fn start(target: Multiaddr, make: impl Fn() -> Flood + Send + 'static) -> Attack {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
-            let target: Multiaddr = target.parse().expect("an address");
             let executor = Arc::new(Executor::new());
             let mut outcome = Outcome::default();
             smol::block_on(executor.run(async {
@@ -96,6 +83,9 @@ async fn attack(
     outcome: &mut Outcome,
 ) -> bool {
     let mut swarm = swarm(executor, key);
+    // Each name has an address of its own: the worst that there is.
+    let here = Multiaddr::empty().with(Scene::new_address().into()).with(Protocol::Tcp(0));
+    swarm.listen_on(here).expect("an address of this machine");
     swarm.dial(target.clone()).expect("an address to dial");
     let (born, mut first, mut number) = (Instant::now(), None, 0);
     while born.elapsed() < LIFE && !stop.load(Ordering::Relaxed) {
@@ -141,6 +131,9 @@ async fn attack(
 /// Whether the node lets somebody stay who comes now.
 async fn stays(executor: &Arc<Executor<'static>>, key: &Keypair, target: &Multiaddr) -> bool {
     let mut swarm = swarm(executor, key);
+    // Each name has an address of its own: the worst that there is.
+    let here = Multiaddr::empty().with(Scene::new_address().into()).with(Protocol::Tcp(0));
+    swarm.listen_on(here).expect("an address of this machine");
     swarm.dial(target.clone()).expect("an address to dial");
     let refused = async {
         loop {

@@ -1,6 +1,7 @@
 //! The node under attack: a process of its own.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
@@ -20,6 +21,15 @@ use super::network::Network;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines of the log that are kept for a failure's message.
 const LOG_LINES: usize = 60;
+
+/// How well the node followed the chain.
+#[derive(Clone, Debug, Default)]
+pub struct Followed {
+    /// How much later than the maker's each of its heads was.
+    pub delays: Vec<Duration>,
+    /// The maker's heads that were never its own.
+    pub missed: usize,
+}
 
 pub struct Victim {
     api: String,
@@ -44,6 +54,8 @@ impl Victim {
             ["--port", "0"],
             ["--http-port", "0"],
             ["--memory-limit", "1GiB"],
+            // Strangers come from other addresses, and limits hold for them as they do on a public network.
+            ["--exempt-addresses", "127.0.0.1/32"],
         ];
         let mut child = Command::new(env!("CARGO_BIN_EXE_hornero"))
             .arg("node")
@@ -59,29 +71,48 @@ impl Victim {
         Victim { heads: listen(&api), api, child, log }
     }
 
-    /// Where strangers reach it.
-    pub fn address(&self) -> String {
+    /// Where strangers reach it by this transport.
+    pub fn address(&self, transport: &str) -> String {
         let identity = self.get("/eth/v1/node/identity");
         let all = identity["data"]["p2p_addresses"].as_array().expect("addresses").clone();
-        let tcp = all.iter().filter_map(Value::as_str).find(|address| address.contains("/tcp/"));
-        tcp.expect("a TCP address").to_owned()
+        let one = all.iter().filter_map(Value::as_str).find(|address| address.contains(transport));
+        one.expect("an address").to_owned()
     }
 
-    /// Waits for the heads of so many slots, and returns how much later each was its head than the maker's.
-    pub fn follow(&self, network: &Network, slots: u64) -> Vec<Duration> {
-        let last = network.slot() + slots;
+    /// Waits for the heads of so many slots, and says when each was its head.
+    pub fn follow(&self, network: &Network, slots: u64) -> Followed {
+        let first = network.slot() + 1;
         let until = Instant::now() + PATIENCE;
-        let mut delays = Vec::new();
+        let mut followed = Followed::default();
+        let mut seen = HashMap::new();
         loop {
             let next = self.heads.recv_timeout(until.saturating_duration_since(Instant::now()));
             let (slot, root, at) = next.unwrap_or_else(|_| panic!("it is not at the head any more:\n{}", self.told()));
-            if let Some(made) = network.head_at(&root) {
-                delays.push(at.saturating_duration_since(made));
+            if slot >= first {
+                seen.insert(root, at);
             }
-            if slot >= last {
-                return delays;
+            if slot >= first + slots - 1 {
+                let delay =
+                    |(root, at): (&Hash256, &Instant)| Some(at.saturating_duration_since(network.head_at(root)?));
+                followed.delays = seen.iter().filter_map(delay).collect();
+                let made = network.heads_of(first..slot);
+                followed.missed = made.iter().filter(|root| !seen.contains_key(*root)).count();
+                return followed;
             }
         }
+    }
+
+    /// Its peers, as it knows them, and its bans.
+    pub fn peers(&self) -> Value {
+        self.get("/hornero/v1/peers")
+    }
+
+    /// The sum of a counter's lines that have this text in them.
+    pub fn counter(&self, name: &str, label: &str) -> u64 {
+        let mut answer = ureq::get(format!("{}/metrics", self.api)).call().expect("metrics");
+        let text = answer.body_mut().read_to_string().expect("text");
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
     }
 
     fn get(&self, path: &str) -> Value {

@@ -43,8 +43,8 @@ const COPIES_PER_SECOND_AT_LEAST: f64 = 100.0;
 /// Bytes of subscriptions and control messages in a second, over time: what is offered, asked for and not wanted. Mainnet's
 /// heartbeats offer the ids of two seconds, some 20 KB.
 const CONTROL_BYTES_PER_SECOND: f64 = (128 << 10) as f64;
-/// And at once: four of the longest that are read.
-const CONTROL_BYTES_AT_ONCE: f64 = (4 << 20) as f64;
+/// And at once: two of the longest that are read. Each id costs gossipsub a few microseconds.
+const CONTROL_BYTES_AT_ONCE: f64 = (512 << 10) as f64;
 
 /// What the transform has decompressed since the last look. It does not know for whom; whoever hands gossipsub a peer's
 /// messages does.
@@ -185,13 +185,16 @@ impl Metered {
         }
     }
 
-    /// Puts what is no message on a peer's account, such as ids that it does not want: each costs gossipsub a look.
-    fn charge_control(&mut self, peer: PeerId, bytes: usize) {
-        let Some(account) = self.accounts.get_mut(&peer).filter(|_| bytes > NO_CONTROL) else { return };
+    /// Puts what is no message on a peer's account, such as ids that it does not want: each costs gossipsub a look. False when
+    /// it can't pay.
+    fn charge_control(&mut self, peer: PeerId, bytes: usize) -> bool {
+        let Some(account) = self.accounts.get_mut(&peer).filter(|_| bytes > NO_CONTROL) else { return true };
         let per_second = CONTROL_BYTES_PER_SECOND;
-        if !account.control.draw(bytes as f64, CONTROL_BYTES_AT_ONCE, per_second, Instant::now()) {
+        let pays = account.control.draw(bytes as f64, CONTROL_BYTES_AT_ONCE, per_second, Instant::now());
+        if !pays {
             self.events.push_back(GossipEvent::Flood(peer));
         }
+        pays
     }
 
     /// Puts what was spent since the last look on a peer's account.
@@ -244,8 +247,12 @@ impl NetworkBehaviour for Metered {
     }
 
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
-        if let FromPeer::Message { rpc, .. } = &event {
-            self.charge_control(peer, bytes_of(&(&rpc.subscriptions, &rpc.control_msgs)));
+        if let FromPeer::Message { rpc, .. } = &event
+            && !self.charge_control(peer, bytes_of(&(&rpc.subscriptions, &rpc.control_msgs)))
+        {
+            // Not even looked at.
+            let _ = self.spent.take();
+            return;
         }
         self.sub.on_connection_handler_event(peer, connection, event);
         self.charge(peer);

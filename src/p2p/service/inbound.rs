@@ -25,6 +25,8 @@ use crate::{
 const MAX_SERVING: usize = 64;
 /// The same for one peer, over all kinds: a quarter of the places is more than an honest peer needs at a time.
 const MAX_SERVING_PER_PEER: usize = MAX_SERVING / 4;
+/// And of one kind: two are allowed, and a peer that has read an answer may ask again before we have noticed.
+const MAX_SERVING_OF_KIND: u8 = 2 * MAX_CONCURRENT_REQUESTS;
 /// Refusals being written at once; a peer that asks still more is not answered.
 const MAX_REFUSING: usize = 16;
 /// What writing a refusal may take.
@@ -38,7 +40,7 @@ impl Service {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let busy = busy || peer.serving.iter().copied().map(usize::from).sum::<usize>() >= MAX_SERVING_PER_PEER;
         let serving = &mut peer.serving[method as usize];
-        if *serving >= MAX_CONCURRENT_REQUESTS {
+        if *serving >= MAX_SERVING_OF_KIND {
             self.refuse(id, stream, protocol, "more than two requests of a kind at once");
             return self.punish(id, Reason::TooManyRequests);
         }
