@@ -72,7 +72,7 @@ fn strangers_cannot_harm_a_live_node() {
     let honest = Honest::join(&network, &scene, &victim);
     let slots = number("HORNERO_HOSTILE_SLOTS", 2);
     let slot = Duration::from_millis(slot_ms);
-    let (resident, table) = (victim.resident(), Table::default());
+    let (resident, table) = (victim.resident(), Table::new(slot));
     let mut run = Run { network, victim, honest, slots, slot, resident, table };
     run.undisturbed();
     let only = env::var("HORNERO_HOSTILE_CASE").unwrap_or_default();

@@ -12,25 +12,36 @@ pub struct Row {
     pub points: String,
 }
 
-#[derive(Default)]
-pub struct Table(Vec<String>);
+pub struct Table {
+    lines: Vec<String>,
+    slot: Duration,
+    /// The undisturbed node's median.
+    calm: Option<Duration>,
+}
 
 const MIB: u64 = 1 << 20;
 
 impl Table {
+    pub fn new(slot: Duration) -> Table {
+        Table { lines: Vec::new(), slot, calm: None }
+    }
+
     /// Adds cases that shared their time; prints them, too, for who waits.
     pub fn add(&mut self, rows: Vec<Row>, followed: &Followed, peak: u64, served: &Served) {
-        let mut delays: Vec<u128> = followed.delays.iter().map(Duration::as_millis).collect();
+        let mut delays = followed.delays.clone();
         delays.sort_unstable();
-        let median = delays.get(delays.len() / 2).copied().unwrap_or_default();
+        let median = delays.get(delays.len().saturating_sub(1) / 2).copied().unwrap_or_default();
         let worst = delays.last().copied().unwrap_or_default();
+        let calm = *self.calm.get_or_insert(median);
+        let later = 100.0 * worst.saturating_sub(calm).as_secs_f64() / self.slot.as_secs_f64();
+        let (median, worst) = (median.as_millis(), worst.as_millis());
         for (number, row) in rows.iter().enumerate() {
             let shared = if number == 0 {
                 let Served { answers, failures, worst: slowest, .. } = served;
                 let slowest = slowest.as_millis();
-                format!("{median} | {worst} | {} | {answers} | {failures} | {slowest}", peak / MIB)
+                format!("{median} | {worst} | {later:.1}% | {} | {answers} | {failures} | {slowest}", peak / MIB)
             } else {
-                "\" | \" | \" | \" | \" | \"".into()
+                ["\""; 7].join(" | ")
             };
             let Outcome { names, refused, sent, bytes, lasted, .. } = &row.outcome;
             let lasted = lasted.iter().map(Duration::as_millis).max().map_or("".into(), |ms| ms.to_string());
@@ -41,16 +52,16 @@ impl Table {
                 row.points
             );
             println!("{line}");
-            self.0.push(line);
+            self.lines.push(line);
         }
     }
 
     pub fn print(&self) {
         println!(
-            "\n| case | head median ms | worst | peak MiB | honest: answers | refused | slowest ms | sent | MiB | sent away \
-             | lasted ms | not let in | points of who was there |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+            "\n| case | head median ms | worst | of a slot later | peak MiB | honest: answers | refused | slowest ms | sent | MiB | sent away \
+             | lasted ms | not let in | points of who was there |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
         );
-        self.0.iter().for_each(|line| println!("{line}"));
+        self.lines.iter().for_each(|line| println!("{line}"));
     }
 }
 

@@ -46,7 +46,7 @@ pub enum Who {
 pub struct Wild {
     stop: Arc<AtomicBool>,
     outcome: Arc<Mutex<Outcome>>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Wild {
@@ -61,7 +61,7 @@ impl Wild {
             let lives = (0..count).map(|number| life.again_and_again(&executor, ways[number % ways.len()], from));
             smol::block_on(executor.run(join_all(lives)));
         });
-        Wild { stop, outcome, thread }
+        Wild { stop, outcome, thread: Some(thread) }
     }
 
     /// What has become of it so far.
@@ -69,11 +69,11 @@ impl Wild {
         self.outcome.lock().unwrap().clone()
     }
 
-    pub fn end(self) -> Outcome {
+    pub fn end(mut self) -> Outcome {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the attack does not panic");
-        let outcome = self.outcome.lock().unwrap().clone();
-        outcome
+        let thread = self.thread.take().expect("it ends once");
+        thread.join().expect("the attack does not panic");
+        self.look()
     }
 }
 
