@@ -144,7 +144,7 @@ async fn blocks_and_columns(config: &Config, first: &RunningNode, second: &Runni
     let by_range = all(network.blocks_by_range(peer, 0, SLOTS)).await;
     let roots: Vec<Hash256> = by_range.iter().map(|block| block.root()).collect();
     assert!(by_range.windows(2).all(|pair| pair[1].message.parent_root == pair[0].root()), "a chain");
-    assert!(by_range[0].message.slot == 0 && roots.len() > 16, "{} blocks", roots.len());
+    assert!(by_range[0].message.slot == 0 && roots.len() > 9, "{} blocks", roots.len());
     let by_head = all(network.blocks_by_head(peer, roots[roots.len() - 1], ALL)).await;
     assert!(by_head.iter().rev().eq(&by_range), "the same down to genesis");
     let head = first.chain.snapshot().head_root;
@@ -161,7 +161,7 @@ async fn blocks_and_columns(config: &Config, first: &RunningNode, second: &Runni
         block.message.slot >= start && !block.message.body.blob_kzg_commitments.is_empty()
     };
     let with_blobs: Vec<_> = by_range.iter().filter(has_columns).map(|block| block.root()).collect();
-    assert!(with_blobs.len() > 4, "{} blocks with blobs from slot {start} on", with_blobs.len());
+    assert!(with_blobs.len() > 2, "{} blocks with blobs from slot {start} on", with_blobs.len());
     let mut columns = asked.to_vec();
     columns.sort_unstable();
     let named =
