@@ -36,6 +36,7 @@ mod transport;
 mod upnp;
 mod useful;
 pub mod wire;
+mod yamux;
 
 pub use address::{PeerAddress, parse as parse_peer_address};
 pub use budget::{Bandwidth, BudgetConfig, ByteAmount, RateError};

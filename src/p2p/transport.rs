@@ -12,11 +12,11 @@ use libp2p::{
     },
     identity::Keypair,
     multiaddr::Protocol,
-    noise, yamux,
+    noise,
 };
 use libp2p_mplex::{Config as Mplex, MaxBufferBehaviour};
 
-use super::{config::P2pError, counted::Counted, meter::Meters, quic::SmolQuic, tcp::SmolTcp};
+use super::{config::P2pError, counted::Counted, meter::Meters, quic::SmolQuic, tcp::SmolTcp, yamux};
 
 /// From the first byte to a multiplexed connection over TCP.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -73,12 +73,12 @@ fn tcp(key: &Keypair, muxers: Muxers, meters: Meters) -> Result<Boxed<(PeerId, S
         .authenticate(noise);
     let boxed = match muxers {
         Muxers::Both => secured
-            .multiplex(SelectUpgrade::new(yamux_config(), mplex_config()))
+            .multiplex(SelectUpgrade::new(yamux::Config::default(), mplex_config()))
             .timeout(HANDSHAKE_TIMEOUT)
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
             .boxed(),
         Muxers::Yamux => secured
-            .multiplex(yamux_config())
+            .multiplex(yamux::Config::default())
             .timeout(HANDSHAKE_TIMEOUT)
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
             .boxed(),
@@ -97,12 +97,6 @@ pub(super) const NAMES: [&str; 2] = ["tcp", "quic"];
 /// The transport of a connection, one of [`NAMES`].
 pub(super) fn name(addr: &Multiaddr) -> &'static str {
     NAMES[usize::from(addr.iter().any(|part| part == Protocol::QuicV1))]
-}
-
-fn yamux_config() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(MAX_STREAMS);
-    config
 }
 
 fn mplex_config() -> Mplex {
