@@ -121,8 +121,13 @@ impl BlockTask {
         let passed = self.check(&snapshot, root).await;
         self.stage("gossip");
         match passed {
-            Ok(Passed::All) if self.work.ours.validation == BroadcastValidation::Gossip => self.pass_on(),
-            Ok(_) => {}
+            Ok(Passed::All) => {
+                self.shared.columns.note_passed_on(&self.work.block, root);
+                if self.work.ours.validation == BroadcastValidation::Gossip {
+                    self.pass_on();
+                }
+            }
+            Ok(Passed::AllButProposer) => {}
             Err(BlockError::UnknownParent { parent }) => return Err(self.keep_orphan(&snapshot, root, parent).await),
             Err(error) => return Err(error),
         }

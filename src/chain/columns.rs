@@ -33,13 +33,14 @@ use async_channel::Receiver;
 
 use super::{
     RecentMap, Shared,
-    limits::{COLUMN_GOSSIP_PART, ROOTS_WITH_COLUMNS},
+    limits::{BLOCKS_PASSED_ON, COLUMN_GOSSIP_PART, ROOTS_WITH_COLUMNS},
     pending::PendingMessage,
 };
 use crate::{
     metrics::{self, BLOCKS_WANTING_COLUMNS, COLUMNS, QUEUE_DROPPED},
     types::{
-        Config, DataColumnSidecar, Epoch, Hash256, SignedBeaconBlock, compute_epoch_at_slot, preset::NUMBER_OF_COLUMNS,
+        Config, DataColumnSidecar, Epoch, Hash256, SignedBeaconBlock, Slot, compute_epoch_at_slot,
+        preset::NUMBER_OF_COLUMNS,
     },
 };
 
@@ -48,6 +49,8 @@ pub(crate) struct Columns {
     /// By root of the block. Of blocks that are not in it the database knows.
     held: RecentMap<Hash256, ColumnSet>,
     wanted: WantedBlocks,
+    /// Blocks with columns that we passed on, by root, with their slots: who got one from us soon asks us for what it lacks.
+    passed_on: RecentMap<Hash256, Slot>,
     /// Peers that did not give what they keep.
     lacking: Lacking,
     /// Bytes of columns that are being verified or written.
@@ -61,6 +64,7 @@ impl Default for Columns {
         Columns {
             held: RecentMap::new(ROOTS_WITH_COLUMNS),
             wanted: Default::default(),
+            passed_on: RecentMap::new(BLOCKS_PASSED_ON),
             lacking: Default::default(),
             in_hand: Default::default(),
             early: Default::default(),
@@ -72,9 +76,22 @@ impl Columns {
     /// Bytes on the heap.
     pub fn bytes(&self) -> usize {
         self.held.bytes(|_| 0)
+            + self.passed_on.bytes(|_| 0)
             + self.wanted.bytes()
             + self.in_hand.load(Ordering::Relaxed)
             + self.early.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that a block is passed on whose columns others will ask for.
+    pub fn note_passed_on(&self, block: &SignedBeaconBlock, root: Hash256) {
+        if !block.message.body.blob_kzg_commitments.is_empty() {
+            self.passed_on.update(root, |slot| *slot = block.message.slot);
+        }
+    }
+
+    /// Whether a block was passed on in this slot or the one before, so that its columns are probably on their way to us.
+    pub fn are_coming(&self, root: &Hash256, now: Slot) -> bool {
+        self.passed_on.get(root).is_some_and(|slot| slot + 1 >= now)
     }
 
     /// Whether a block waits for columns.

@@ -107,6 +107,11 @@ pub const BACKFILL_WITNESSES: usize = 3;
 pub const BACKFILL_SILENT: u32 = 3;
 /// The least pause between two batches of backfill, and between two looks whether blocks are imported.
 pub const BACKFILL_PAUSE_MS: u64 = 20;
+/// Blocks of which it is remembered that they were passed on: those of this slot and the last, forks included.
+pub const BLOCKS_PASSED_ON: usize = 16;
+/// How long an answer waits for columns that are on their way to us. Some clients ask for them as soon as the block is there, give the
+/// block up when they do not get them, and blame who sent it.
+pub const COMING_COLUMNS_MS: u64 = 1000;
 /// Answers to peers' requests that run at once. Each holds a block or a column that it has read and one that is being sent.
 pub const ANSWERS_AT_ONCE: usize = 16;
 /// Of those, answers to one peer: some may read as slowly as they are allowed to, and others are still served.

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use async_channel::{Receiver, Sender};
@@ -11,7 +12,7 @@ use smol::future;
 use super::{
     Shared, Snapshot, TaskError,
     light_client_task::{LightClientMessage, Wanted},
-    limits::{ANSWERS_AT_ONCE, ANSWERS_OF_PEER, ANSWERS_WAITING, MAX_REQUEST_LIGHT_CLIENT_UPDATES},
+    limits::{ANSWERS_AT_ONCE, ANSWERS_OF_PEER, ANSWERS_WAITING, COMING_COLUMNS_MS, MAX_REQUEST_LIGHT_CLIENT_UPDATES},
     network::{InboundRequest, Peer, RequestKind, ResponseChunk},
 };
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
 
 /// Blocks that may be finalized at once before the index has them: after three hours without finality.
 const MAX_NOT_INDEXED: usize = 1024;
+/// Between two looks whether columns have come.
+const COMING_COLUMNS_POLL: Duration = Duration::from_millis(25);
 
 /// Starts an answer for each request, a few at once, and of one peer fewer: who reads slowly holds up none but itself.
 pub(super) async fn run(shared: Arc<Shared>, requests: Receiver<InboundRequest>) -> Result<(), TaskError> {
@@ -115,6 +118,9 @@ async fn answer(shared: &Arc<Shared>, kind: RequestKind, reply: &Sender<Response
 
 /// Sends blocks or columns.
 async fn send_items(shared: &Arc<Shared>, kind: RequestKind, reply: &Sender<ResponseChunk>) -> usize {
+    if let RequestKind::ColumnsByRoot { wanted } = &kind {
+        shared.clock.within(COMING_COLUMNS_MS, coming_columns(shared, wanted)).await;
+    }
     let there = shared.clone();
     let items = match smol::unblock(move || items(&there, kind)).await {
         Ok(items) => items,
@@ -140,6 +146,21 @@ async fn send_items(shared: &Arc<Shared>, kind: RequestKind, reply: &Sender<Resp
         sent += 1;
     }
     sent
+}
+
+/// Waits until columns are stored that are wanted, that we keep, and that are on their way to us.
+async fn coming_columns(shared: &Arc<Shared>, wanted: &[(Hash256, Vec<ColumnIndex>)]) {
+    let sampled = shared.custody.sampled();
+    for (root, columns) in wanted {
+        while shared.columns.are_coming(root, shared.clock.slot()) {
+            let (db, root) = (shared.db.clone(), *root);
+            let stored = smol::unblock(move || db.columns_of(root)).await.unwrap_or_default();
+            if columns.iter().all(|column| stored.contains(column) || !sampled.contains(*column)) {
+                break;
+            }
+            smol::Timer::after(COMING_COLUMNS_POLL).await;
+        }
+    }
 }
 
 fn read(shared: &Shared, item: Item) -> Result<Option<(Slot, Vec<u8>)>, DbError> {
