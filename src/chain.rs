@@ -67,7 +67,7 @@ use std::{
     collections::BTreeSet,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize},
     },
 };
@@ -211,6 +211,8 @@ pub(crate) struct Shared {
     pub pools: Option<Sender<Verified>>,
     /// The head's state at a later epoch, if somebody needed it or will.
     pub advanced: ArcSwapOption<Advanced>,
+    /// Held on the blocking pool while that is made, so that it is made once for all who need it at the same moment.
+    pub advancing: Mutex<()>,
     /// Committees whose votes ours aggregate soon: only theirs are summed one by one.
     pub aggregating: ArcSwap<BTreeSet<(Slot, CommitteeIndex)>>,
     /// Whether one of our validators is in the sync committee.
@@ -348,7 +350,7 @@ pub struct ChainConfig {
     pub clock: Option<Clock>,
     /// Where what we want of the network goes.
     pub network: Sender<NetworkCommand>,
-    /// The execution client or its stand-in. Without one, payloads are taken as valid and the log says so.
+    /// The execution client or its stand-in. Without one, all blocks stay unverified and the log says so.
     pub execution: Option<ExecutionQueue>,
     /// Where verified messages go besides the fork choice; dropped when full.
     pub pools: Option<Sender<Verified>>,

@@ -7,16 +7,20 @@ mod client;
 mod json;
 mod jwt;
 mod payload;
+mod schedule;
 mod server;
 mod stand_in;
 mod status;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ClientError, ExecutionClient, LatestBlock, MAX_BODIES, Method, Session, Setup};
+pub use client::{
+    BlobRules, ClientError, ExecutionClient, ForkPlan, LatestBlock, MAX_BODIES, Method, Rules, Session, Setup,
+};
 pub use json::ForkchoiceState;
 pub use jwt::{Secret, SecretError};
 pub use payload::{BlobsBundle, BuiltPayload, kzg_commitment_to_versioned_hash};
+pub use schedule::{Activation, schedule};
 pub use server::{Fault, Faults, StandInOptions, StandInServer};
 pub use stand_in::StandIn;
 pub use status::{ClientVersion, PayloadBody, PayloadId, PayloadStatus, PooledBlob};

@@ -122,7 +122,9 @@ pub(super) fn contribution(api: &Api, request: &Request) -> Answer {
 impl From<ProduceError> for ApiError {
     fn from(error: ProduceError) -> Self {
         match error {
-            ProduceError::NotReady(_) | ProduceError::Engine(_) => ApiError::unavailable(error),
+            ProduceError::NotReady(_) | ProduceError::NoClient | ProduceError::Engine(_) => {
+                ApiError::unavailable(error)
+            }
             ProduceError::Slot { .. } | ProduceError::Epoch { .. } => ApiError::bad_request(error),
             ProduceError::Transition(_) => ApiError::internal(error),
         }

@@ -1,7 +1,7 @@
 //! The head's state, advanced to an epoch that has begun without a block, or is about to begin: duties, votes and the first
 //! block of the epoch need it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::{Shared, Snapshot, limits::MAX_EPOCHS_ADVANCED, rebuild::prepare};
 use crate::{
@@ -41,6 +41,7 @@ impl Shared {
         if snapshot.head_state.current_epoch() >= epoch {
             return Ok(snapshot.head_state.clone());
         }
+        let _advancing = self.advancing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.advanced.load_full().filter(|known| known.head == snapshot.head_root);
         let base = known.map(|known| known.state.clone()).filter(|state| state.current_epoch() <= epoch);
         let base = base.unwrap_or_else(|| snapshot.head_state.clone());

@@ -249,9 +249,9 @@ impl BlockTask {
         .await
     }
 
-    /// Asks the execution client, if there is one. Without one, payloads count as valid.
+    /// Asks the execution client. Without one, nobody knows.
     async fn new_payload(&self) -> Result<PayloadStatus, BlockError> {
-        let Some(execution) = &self.shared.execution else { return Ok(PayloadStatus::Valid) };
+        let Some(execution) = &self.shared.execution else { return Ok(PayloadStatus::NotValidated) };
         let (reply, answer) = async_channel::bounded(1);
         let command = ExecutionCommand::NewPayload { block: self.work.block.clone(), reply };
         if execution.commands.send(command).await.is_err() {

@@ -44,7 +44,6 @@ pub(super) use seen::Mark;
 pub use seen::Seen;
 pub use sync_committee_contribution_and_proof::validate_sync_committee_contribution_and_proof_gossip;
 pub use sync_committee_message::validate_sync_committee_message_gossip;
-#[cfg(all(test, feature = "minimal"))]
 pub(super) use view::proposer_at;
 pub use view::{InvalidBlock, InvalidBlocks, View};
 pub use voluntary_exit::validate_voluntary_exit_gossip;

@@ -43,6 +43,11 @@ impl ChainHandle {
         &self.shared.config
     }
 
+    /// Whether there is somebody to check payloads, even if it does not answer now.
+    pub fn has_execution_client(&self) -> bool {
+        self.shared.execution.is_some()
+    }
+
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock

@@ -39,6 +39,7 @@ enum Message {
     AskAggregate { slot: Slot, root: Hash256, committee: CommitteeIndex, reply: Sender<Option<Attestation>> },
     AskContribution { slot: Slot, subcommittee: u64, head: Hash256, reply: Sender<Option<SyncCommitteeContribution>> },
     AskBytes(Sender<usize>),
+    AskFeeRecipient(ValidatorIndex, Sender<Option<Address>>),
     AskBlock { slot: Slot, parent: Hash256, state: Arc<BeaconState>, reply: Sender<ForBlock> },
 }
 
@@ -99,6 +100,11 @@ impl PoolsHandle {
     /// Remembers who gets the fees of a proposer's blocks.
     pub async fn set_fee_recipient(&self, proposer: ValidatorIndex, address: Address) {
         self.tell(Message::FeeRecipient(proposer, address)).await;
+    }
+
+    /// Who gets the fees of a proposer's blocks, if it is one of ours and said so.
+    pub async fn fee_recipient(&self, proposer: ValidatorIndex) -> Option<Address> {
+        self.ask(|reply| Message::AskFeeRecipient(proposer, reply)).await.flatten()
     }
 
     /// The best aggregate of a committee for the data with this root.
@@ -179,6 +185,9 @@ impl State {
             }
             Message::AskBytes(reply) => {
                 let _ = reply.try_send(self.bytes());
+            }
+            Message::AskFeeRecipient(proposer, reply) => {
+                let _ = reply.try_send(self.fee_recipients.get(&proposer).copied());
             }
             Message::AskBlock { slot, parent, state, reply } => {
                 let _ = reply.try_send(ForBlock {

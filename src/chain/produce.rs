@@ -3,6 +3,7 @@
 mod block;
 mod error;
 mod operations;
+mod prepare;
 mod submit;
 
 use std::sync::Arc;
@@ -21,6 +22,10 @@ use crate::{
 
 /// How far a slot that is asked about may be ahead of the clock: validator clients ask a little early.
 const SLOTS_AHEAD: u64 = 1;
+
+/// What a node without an execution client says of itself.
+pub const NO_CLIENT: &str = "there is no execution client, so nobody checks payloads: this node follows the chain without knowing \
+    whether it is valid, and does nothing for validators; give it a client with --execution-endpoint";
 
 /// A block that waits for its proposer's signature.
 #[derive(Clone, Debug)]
@@ -166,6 +171,9 @@ impl Producer {
     }
 
     fn check_slot(&self, slot: Slot) -> Result<(), ProduceError> {
+        if matches!(self.engine, Engine::None) {
+            return Err(ProduceError::NoClient);
+        }
         let now = self.chain.clock().slot();
         if slot > now + SLOTS_AHEAD {
             return Err(ProduceError::Slot { slot, why: "it is too far in the future" });

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     crypto::PubkeyCache,
     db::{Anchor, Database},
-    fork_choice::{PayloadStatus, Store, import_block},
+    fork_choice::{Store, import_block},
     transition::{Checks, Context, compute_weak_subjectivity_period, state_transition},
     types::{BeaconState, Config, Hash256, SignedBeaconBlock, Slot, compute_start_slot_at_epoch},
 };
@@ -281,10 +281,8 @@ impl Replay<'_> {
         if self.store.contains(&root) || slot <= finalized {
             state_transition(&mut state, &block, &self.context, Checks::NONE).map_err(|e| text(&e))?;
         } else {
-            let (after, mut imported) =
-                import_block(&state, &block, &self.context, Checks::NONE).map_err(|e| text(&e))?;
-            // Its payload was judged when it was imported; a client that knows better says so with the next one.
-            imported.payload_status = PayloadStatus::Valid;
+            // Whether its payload was verified is not known any more: the execution client tells as soon as it hears of the head.
+            let (after, imported) = import_block(&state, &block, &self.context, Checks::NONE).map_err(|e| text(&e))?;
             self.store.on_tick(self.clock.start_of(slot));
             self.store.on_block(imported).map_err(|e| text(&e))?;
             state = after;

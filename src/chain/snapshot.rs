@@ -94,7 +94,7 @@ pub struct Snapshot {
     pub finalized: Checkpoint,
     /// The latest block that the fast confirmation rule confirms; the finalized one while it can't say more.
     pub confirmed_root: Hash256,
-    /// Whether the execution client has not validated the head's payload.
+    /// Whether the execution client has not validated the head's payload, or there is none.
     pub is_optimistic: bool,
     /// Whether the execution client does not answer, or there is none.
     pub el_offline: bool,

@@ -19,6 +19,7 @@ use super::{
     limits::{INVALID_ROOTS, LIGHT_CLIENT_QUESTIONS},
     messages::{self, Kind},
     pending::PendingTask,
+    produce::NO_CLIENT,
     range_sync::SyncTask,
     recorder,
     resume::{Base, from_checkpoint, from_database},
@@ -26,7 +27,7 @@ use super::{
     store_task::StoreTask,
     subnets,
 };
-use crate::{crypto::PubkeyCache, db::Database};
+use crate::{crypto::PubkeyCache, db::Database, fork_choice::PayloadStatus};
 
 /// The decompressed keys in the data directory. Without them everything works, but slower.
 fn open_keys(db: &Database) -> PubkeyCache {
@@ -71,7 +72,8 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         justified: store.justified_checkpoint(),
         finalized: store.finalized_checkpoint(),
         confirmed_root: store.fast_confirmation().confirmed_root(),
-        is_optimistic: false,
+        is_optimistic: setup.execution.is_none()
+            || store.node(&head_root).is_none_or(|node| node.payload_status != PayloadStatus::Valid),
         el_offline: setup.execution.is_none(),
         is_syncing: false,
         earliest_slot,
@@ -119,6 +121,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         execution: setup.execution,
         pools: setup.pools,
         advanced: Default::default(),
+        advancing: Default::default(),
         shufflings: Default::default(),
         blocks_running: AtomicUsize::new(0),
         keys_checked: AtomicUsize::new(0),
@@ -135,7 +138,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         light_client: light_client_in,
     });
     if shared.execution.is_none() {
-        tracing::warn!("no execution client is connected: payloads are taken as valid; do not validate with this node");
+        tracing::warn!("{NO_CLIENT}");
     }
     let (groups, columns) = (shared.custody.groups(), shared.custody.sampled().len());
     tracing::info!(

@@ -110,6 +110,8 @@ type Waiting = Vec<(Hash256, Sender<Result<(), BlockError>>, Result<(), BlockErr
 
 impl StoreTask {
     pub async fn run(mut self) -> Result<(), TaskError> {
+        // So that the execution client hears of the head at once.
+        self.publish();
         loop {
             let now = self.shared.clock.now_ms();
             let next_slot = self.shared.clock.start_of(self.shared.clock.slot_at(now) + 1);
@@ -246,7 +248,7 @@ impl StoreTask {
             justified: self.store.justified_checkpoint(),
             finalized: self.store.finalized_checkpoint(),
             confirmed_root: self.store.fast_confirmation().confirmed_root(),
-            is_optimistic: status != Some(PayloadStatus::Valid),
+            is_optimistic: self.shared.execution.is_none() || status != Some(PayloadStatus::Valid),
             el_offline: self.shared.execution.as_ref().is_none_or(|queue| !queue.is_up.load(Ordering::Relaxed)),
             is_syncing: self.shared.is_syncing.load(Ordering::Relaxed),
             earliest_slot: self.shared.earliest_slot.load(Ordering::Relaxed),

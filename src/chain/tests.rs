@@ -9,6 +9,7 @@ mod finality;
 mod light_client;
 mod light_client_gossip;
 mod messages;
+mod prepared;
 pub mod recording;
 mod restart;
 mod rig;

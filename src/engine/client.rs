@@ -9,13 +9,14 @@ mod http;
 mod link;
 mod method;
 mod payloads;
+mod prepare;
 mod setup;
 
 pub use error::ClientError;
 pub use link::Session;
 pub use method::Method;
 pub use payloads::MAX_BODIES;
-pub use setup::{LatestBlock, Setup};
+pub use setup::{BlobRules, ForkPlan, LatestBlock, Rules, Setup};
 
 // What the stand-in's server speaks too.
 pub(super) use blobs::{BlobAndProofV1, BlobAndProofV2};
@@ -28,11 +29,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::{Serialize, de::DeserializeOwned};
 use smol::lock::{Mutex, Semaphore};
 
-use self::{http::Http, link::Link};
+use self::{http::Http, link::Link, prepare::Prepared};
 use super::{ClientVersion, ForkchoiceState, Secret};
 use crate::metrics::{self, EXECUTION_REQUEST_SECONDS, EXECUTION_REQUESTS};
 
@@ -58,6 +59,10 @@ struct Shared {
     calls: Arc<Semaphore>,
     /// The last fork choice that was told.
     told: ArcSwap<ForkchoiceState>,
+    /// Held while a fork choice is told, so that the client hears them in their order.
+    telling: Mutex<()>,
+    /// The payload that was begun ahead of time.
+    prepared: ArcSwapOption<Prepared>,
 }
 
 impl fmt::Debug for ExecutionClient {
@@ -70,7 +75,14 @@ impl ExecutionClient {
     /// The client at `url`, such as `http://127.0.0.1:8551`. Nothing is sent yet.
     pub fn new(url: &str, secret: Secret) -> ExecutionClient {
         let calls = Arc::new(Semaphore::new(CALLS));
-        let shared = Shared { link: Link::default(), meeting: Mutex::default(), calls, told: ArcSwap::default() };
+        let shared = Shared {
+            link: Link::default(),
+            meeting: Mutex::default(),
+            calls,
+            told: ArcSwap::default(),
+            telling: Mutex::default(),
+            prepared: ArcSwapOption::default(),
+        };
         ExecutionClient { http: Http::new(url, secret), shared: shared.into() }
     }
 

@@ -16,12 +16,13 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::{Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use async_channel::Sender;
 
 use self::tree::Tree;
-use super::{BuiltPayload, Engine, LatestBlock, PayloadId, PooledBlob, Secret};
+use super::{Activation, BuiltPayload, Engine, LatestBlock, PayloadId, PooledBlob, Secret};
 use crate::types::{ForkName, Hash256};
 
 /// Payloads that are kept until they are asked for: a proposer asks for the last one.
@@ -37,8 +38,8 @@ pub struct StandInOptions {
     pub genesis: LatestBlock,
     /// Its chain.
     pub chain_id: u64,
-    /// From which times on, in seconds since 1970, payloads are of which fork; ascending.
-    pub forks: Vec<(u64, ForkName)>,
+    /// Its forks, ascending. Without any it does not offer `eth_config`.
+    pub schedule: Vec<Activation>,
     /// Who makes its payloads.
     pub maker: Engine,
     /// Whether slots may be shorter than a second, so that a payload may have the time of the one before.
@@ -94,7 +95,7 @@ impl Drop for StandInServer {
 struct StandInState {
     secret: Secret,
     chain_id: u64,
-    forks: Vec<(u64, ForkName)>,
+    schedule: Vec<Activation>,
     maker: Engine,
     has_short_slots: bool,
     faults: Faults,
@@ -112,10 +113,10 @@ struct Chain {
 
 impl StandInState {
     fn new(options: StandInOptions, faults: Faults) -> StandInState {
-        let StandInOptions { secret, genesis, chain_id, forks, maker, has_short_slots } = options;
+        let StandInOptions { secret, genesis, chain_id, schedule, maker, has_short_slots } = options;
         let chain =
             Chain { tree: Tree::new(genesis), built: VecDeque::new(), pool: BTreeMap::new(), pooled: VecDeque::new() };
-        StandInState { secret, chain_id, forks, maker, has_short_slots, faults, chain: Mutex::new(chain) }
+        StandInState { secret, chain_id, schedule, maker, has_short_slots, faults, chain: Mutex::new(chain) }
     }
 
     fn chain(&self) -> MutexGuard<'_, Chain> {
@@ -124,8 +125,17 @@ impl StandInState {
 
     /// The fork at a time; the first one before all.
     fn fork_at(&self, timestamp: u64) -> ForkName {
-        let reached = self.forks.iter().rev().find(|(from, _)| *from <= timestamp);
-        reached.or(self.forks.first()).map_or(ForkName::default(), |(_, fork)| *fork)
+        let reached = self.schedule.iter().rev().find(|activation| activation.time <= timestamp);
+        reached.or(self.schedule.first()).map_or(ForkName::default(), |activation| activation.fork)
+    }
+
+    /// Its clock, in seconds since 1970.
+    fn now(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        match self.faults.get() {
+            Fault::Clock(ahead) => now.saturating_add_signed(ahead),
+            _ => now,
+        }
     }
 }
 

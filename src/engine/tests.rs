@@ -1,7 +1,9 @@
 //! Every method and every fault over real HTTP, against the stand-in.
 
+mod ahead;
 mod faults;
 mod methods;
+mod setup;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -30,8 +32,13 @@ fn genesis() -> LatestBlock {
 }
 
 fn in_fulu(secret: Secret) -> StandInOptions {
-    let forks = vec![(GENESIS, ForkName::Fulu)];
-    StandInOptions { secret, genesis: genesis(), chain_id: CHAIN_ID, forks, maker: maker(), has_short_slots: false }
+    let schedule = vec![since(0, ForkName::Fulu)];
+    StandInOptions { secret, genesis: genesis(), chain_id: CHAIN_ID, schedule, maker: maker(), has_short_slots: false }
+}
+
+/// A fork that begins so many seconds after the chain.
+fn since(after: u64, fork: ForkName) -> Activation {
+    Activation { time: GENESIS + after, fork, max_blobs: 9 }
 }
 
 impl Bench {

@@ -269,6 +269,17 @@ pub const EXECUTION_REQUEST_SECONDS: Metric = histogram(
     "Time that the execution client took to answer, with the way there and back, in seconds.",
 )
 .by(&["method"]);
+/// In how much its setup is wrong.
+pub const EXECUTION_CLIENT_PROBLEMS: Metric = gauge(
+    "hornero_execution_client_problems",
+    "How many of the chain, the clock, the forks and the methods were wrong when the execution client was met; the log says which.",
+);
+/// Where our own blocks' payloads come from.
+pub const PAYLOADS_BUILT: Metric = counter(
+    "hornero_payloads_built_total",
+    "Payloads of our own blocks, by whether the execution client had begun them ahead of time (yes, no).",
+)
+.by(&["prepared"]);
 /// How it answers.
 pub const EXECUTION_REQUESTS: Metric = counter(
     "hornero_execution_requests_total",
@@ -389,6 +400,8 @@ pub const ALL: &[&Metric] = &[
     &BACKFILL_TARGET_SLOT,
     // The execution client.
     &EXECUTION_CLIENT_UP,
+    &EXECUTION_CLIENT_PROBLEMS,
+    &PAYLOADS_BUILT,
     &EXECUTION_REQUEST_SECONDS,
     &EXECUTION_REQUESTS,
     // The database.

@@ -90,7 +90,8 @@ pub struct NodeArguments {
     /// connect to peers by TCP only
     #[argh(switch)]
     pub disable_quic: bool,
-    /// address of the execution client's Engine API, such as http://127.0.0.1:8551; without one payloads are not checked
+    /// address of the execution client's Engine API, such as http://127.0.0.1:8551; without one payloads are
+    /// not checked, and nothing is done for validators
     #[argh(option)]
     pub execution_endpoint: Option<String>,
     /// file with the secret that the execution client has too (default jwt.hex in --datadir; made if it is missing)

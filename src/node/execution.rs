@@ -1,11 +1,13 @@
 //! Carries what the chain asks to the execution client, or to the stand-in, and the answers back.
 
+pub mod check;
+
 use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use async_channel::{Receiver, Sender};
@@ -18,7 +20,7 @@ use smol::{Timer, future};
 use crate::{
     chain::{ExecutionCommand, ExecutionQueue, PayloadVerdict},
     engine::{ClientError, Engine, ExecutionClient, ForkchoiceState, PayloadStatus},
-    types::{Config, Epoch, ForkName, SignedBeaconBlock, Slot, compute_epoch_at_slot},
+    types::{Config, ForkName, SignedBeaconBlock, Slot, compute_epoch_at_slot},
 };
 
 /// Payloads that wait to be judged: block tasks are few.
@@ -85,7 +87,7 @@ async fn ask(
         }
     };
     let judges = join_all((0..PAYLOADS_AT_ONCE).map(|_| judge(&client, &config, &payloads)));
-    let watch = future::zip(check(&client, &config, &is_up), client.watch());
+    let watch = future::zip(look(&client, &is_up), client.watch());
     let work = future::zip(judges, future::zip(tell(&client, &config, &choices), watch));
     future::or(dispatch, work.map(|_| ())).await;
 }
@@ -146,24 +148,10 @@ fn verdict(status: Result<PayloadStatus, ClientError>) -> Option<PayloadVerdict>
     }
 }
 
-/// Keeps an eye on whether the client is there. Compares both sides' chain, clock and forks each time that it is met, and says
-/// what is wrong.
-async fn check(client: &ExecutionClient, config: &Config, is_up: &AtomicBool) {
-    let mut sessions = 0;
+/// Keeps an eye on whether the client is there.
+async fn look(client: &ExecutionClient, is_up: &AtomicBool) {
     loop {
         is_up.store(client.trouble().is_none(), Ordering::Relaxed);
-        if client.sessions() != sessions {
-            // The last fork that is planned: the client needs it sooner or later.
-            let newest = config.fork_name(Epoch::MAX - 1);
-            let lacks = client.session().zip(newest).and_then(|(session, fork)| session.problem(fork));
-            let setup = client.setup().await;
-            if setup.is_ok() {
-                sessions = client.sessions();
-            }
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            let problems = setup.map_or(Vec::new(), |setup| setup.problems(config, now));
-            problems.into_iter().chain(lacks).for_each(|problem| tracing::error!("{problem}"));
-        }
         Timer::after(LOOK).await;
     }
 }
@@ -174,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::{Fault, LatestBlock, PayloadAttributes, Secret, StandInOptions, StandInServer},
+        engine::{Fault, LatestBlock, PayloadAttributes, Secret, StandInOptions, StandInServer, schedule},
         types::{BeaconBlock, BeaconBlockBody, Hash256},
     };
 
@@ -201,7 +189,7 @@ mod tests {
             secret: secret.clone(),
             genesis: genesis(),
             chain_id: config.deposit_chain_id,
-            forks: vec![(0, ForkName::Fulu)],
+            schedule: schedule(&config, GENESIS),
             maker: Engine::StandIn(Default::default()),
             has_short_slots: false,
         };

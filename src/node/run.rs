@@ -231,6 +231,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     let http = listener.local_addr().map_err(|source| NodeError::Http { addr: config.http, source })?;
     let caches = Caches::new(&handle, &pools.handle, &network, &events, &inputs);
     let producer = Producer::new(handle.clone(), pools.handle, config.engine.clone());
+    let ahead = producer.clone();
     let context = api_context(&handle, &network, producer, exporter.clone());
     let caches = caches.with_api(context.body_bytes.clone());
 
@@ -243,6 +244,15 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
     };
     if let Some(answers) = answers {
         watched("execution", answers);
+    }
+    if let Engine::Client(client) = &config.engine {
+        let (client, chain) = (client.clone(), handle.clone());
+        let check = async move {
+            let check = execution::check::run(client, chain.config(), chain.genesis_time(), execution::check::say);
+            match check.await {}
+        };
+        watched("execution check", check.boxed());
+        watched("payloads ahead", async move { match ahead.prepare_payloads().await {} }.boxed());
     }
     watched("network", bridge::network_to_chain(events, inputs.clone(), config.network.config.clone()).boxed());
     watched(
@@ -444,7 +454,7 @@ async fn each_slot(chain: ChainHandle, network: P2pHandle, log_slots: bool) {
         clock.until(clock.start_of(next) + clock.slot_ms() / 2).await;
         let peers = network.peers().await.len();
         if log_slots {
-            slot_log::log(&chain.snapshot(), peers);
+            slot_log::log(&chain.snapshot(), chain.has_execution_client(), peers);
         }
     }
 }
@@ -554,7 +564,7 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
 /// The execution client of the command line. Its secret is made if there is none.
 fn execution_client(arguments: &super::NodeArguments) -> Result<Engine, String> {
     let Some(url) = &arguments.execution_endpoint else {
-        warn!("no --execution-endpoint: execution payloads are not checked; follow, do not stake");
+        // The chain says what that means.
         return Ok(Engine::None);
     };
     if !url.starts_with("http://") && !url.starts_with("https://") {

@@ -106,6 +106,16 @@ pub struct SyncSubscription {
     pub until_epoch: Epoch,
 }
 
+/// Who gets the fees of a validator's blocks.
+#[derive(Clone, Debug, Serialize)]
+pub struct Preparation {
+    /// Who proposes.
+    #[serde(with = "serde_utils::quoted_u64")]
+    pub validator_index: ValidatorIndex,
+    /// Who gets them.
+    pub fee_recipient: Address,
+}
+
 #[derive(Deserialize)]
 struct Data<T> {
     data: T,
@@ -146,6 +156,11 @@ impl BeaconClient {
     /// Tells who is in the sync committee.
     pub fn subscribe_sync(&self, all: &[SyncSubscription], fork: ForkName) -> Result<(), BeaconError> {
         self.post("/eth/v1/validator/sync_committee_subscriptions", all, fork)
+    }
+
+    /// Tells who proposes when it is drawn, so that payloads are begun ahead of time.
+    pub fn prepare_proposers(&self, all: &[Preparation], fork: ForkName) -> Result<(), BeaconError> {
+        self.post("/eth/v1/validator/prepare_beacon_proposer", all, fork)
     }
 
     /// A block to sign, with its blobs.

@@ -11,12 +11,15 @@ use tracing::{debug, warn};
 use tree_hash::TreeHash;
 
 use super::{
-    beacon::{AttesterDuty, BeaconClient, BeaconError, CommitteeSubscription, SyncSubscription},
+    beacon::{AttesterDuty, BeaconClient, BeaconError, CommitteeSubscription, Preparation, SyncSubscription},
     duties::Duties,
     keys::InteropKeys,
     signer::{Signer, is_aggregator, is_sync_committee_aggregator},
 };
 use crate::types::{preset::*, *};
+
+/// Who gets the fees of our blocks: nobody, since these are keys that everybody knows.
+const FEE_RECIPIENT: Address = Address::repeat_byte(0xfe);
 
 /// What a validator client needs to know.
 #[derive(Clone, Debug)]
@@ -109,10 +112,13 @@ async fn step<T: Send + 'static>(
 }
 
 impl Client {
-    /// Tells the node where ours attest and sign, in this epoch and the next, so that it hears what they aggregate.
+    /// Tells the node who may propose, and where ours attest and sign, in this epoch and the next, so that it hears what they
+    /// aggregate.
     fn subscribe(&self, duties: &Duties, slot: Slot) -> Result<(), BeaconError> {
         let epoch = compute_epoch_at_slot(slot);
         let ours: Vec<ValidatorIndex> = self.keys.indices().collect();
+        let preparation = |validator_index| Preparation { validator_index, fee_recipient: FEE_RECIPIENT };
+        self.beacon.prepare_proposers(&ours.iter().copied().map(preparation).collect::<Vec<_>>(), self.fork(slot))?;
         let next = self.beacon.attester_duties(epoch + 1, &ours)?;
         let coming = duties.attesters.values().flatten().chain(&next).filter(|duty| duty.slot >= slot);
         let committees: Vec<_> = coming.filter_map(|duty| self.subscription(duty)).collect();

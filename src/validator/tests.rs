@@ -63,6 +63,17 @@ fn duties_are_asked_for_and_only_ours_are_kept() {
 }
 
 #[test]
+fn proposers_are_announced_with_who_gets_their_fees() {
+    let (client, server) = node(vec![("200 OK", String::new())]);
+    let preparation = beacon::Preparation { validator_index: 7, fee_recipient: Address::repeat_byte(0xab) };
+    client.prepare_proposers(&[preparation], ForkName::Fulu).unwrap();
+    let (head, body) = server.join().unwrap().remove(0);
+    assert!(head.starts_with("post /eth/v1/validator/prepare_beacon_proposer "), "{head}");
+    let expected = format!(r#"[{{"validator_index":"7","fee_recipient":"0x{}"}}]"#, "ab".repeat(20));
+    assert_eq!(String::from_utf8(body).unwrap(), expected);
+}
+
+#[test]
 fn what_is_handed_over_names_its_fork() {
     let (client, server) = node(vec![("200 OK", String::new())]);
     let data = AttestationData { slot: 9, ..Default::default() };

@@ -92,11 +92,29 @@ fn syncing_and_health_tell_how_far_the_head_is() {
     assert_eq!(syncing["head_slot"], "0");
     assert_eq!(syncing["sync_distance"], "1");
     assert_eq!(syncing["is_syncing"], false);
-    // Nothing is connected that could judge payloads.
-    assert_eq!(syncing["el_offline"], true);
-    assert_eq!(server.get("/eth/v1/node/health").status, 206);
-    assert_eq!(server.get("/eth/v1/node/health?syncing_status=299").status, 299);
+    assert_eq!((&syncing["is_optimistic"], &syncing["el_offline"]), (&json!(false), &json!(false)));
+    assert_eq!(server.get("/eth/v1/node/health").status, 200);
     for wrong in ["99", "600", "abc", "-1"] {
         assert_eq!(server.get(&format!("/eth/v1/node/health?syncing_status={wrong}")).status, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn a_node_without_an_execution_client_says_so_and_does_no_duty() {
+    let server = Node::without_client();
+    let syncing = server.data("/eth/v1/node/syncing");
+    assert_eq!((&syncing["is_optimistic"], &syncing["el_offline"]), (&json!(true), &json!(true)));
+    assert_eq!(server.get("/eth/v1/node/health").status, 206);
+    assert_eq!(server.get("/eth/v1/node/health?syncing_status=299").status, 299);
+    assert_eq!(server.get("/eth/v1/validator/duties/proposer/0").json()["execution_optimistic"], true);
+    let reveal = "0x".to_owned() + &"11".repeat(96);
+    for path in [
+        format!("/eth/v3/validator/blocks/1?randao_reveal={reveal}"),
+        "/eth/v1/validator/attestation_data?slot=1&committee_index=0".to_owned(),
+    ] {
+        let reply = server.get(&path);
+        assert_eq!(reply.status, 503, "{path}");
+        let message = reply.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("--execution-endpoint"), "{message}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
 use async_channel::Receiver;
@@ -12,15 +12,15 @@ use hornero::{
         serve_with,
     },
     chain::{
-        Capacities, ChainConfig, ChainHandle, ChainInputs, Clock, Start, network::NetworkCommand, pools::Pools,
-        produce::Producer, start,
+        Capacities, ChainConfig, ChainHandle, ChainInputs, Clock, ExecutionCommand, ExecutionQueue, PayloadVerdict,
+        Start, network::NetworkCommand, pools::Pools, produce::Producer, start,
     },
     db::{Database, DbConfig},
     engine::{BlobsBundle, Engine, StandIn},
     metrics,
     node::{
         blobs::made_up_blobs,
-        genesis::{devnet_config, interop_genesis},
+        genesis::{Genesis, devnet_config, interop_genesis},
     },
     types::{BeaconState, Config, SignedBeaconBlock},
 };
@@ -77,14 +77,29 @@ impl Node {
 
     /// A chain at the start of its first slot.
     pub fn limited(limits: Limits) -> Node {
-        let config = devnet_config(GENESIS_TIME, 12_000);
-        let genesis = interop_genesis(&config, VALIDATORS).unwrap();
-        let clock = Clock::manual(GENESIS_TIME, &config, GENESIS_TIME * 1000 + 12_000);
+        let (config, genesis, clock) = first_slot();
         Node::start(config, genesis.state, genesis.block, clock, limits)
+    }
+
+    /// A chain at the start of its first slot that has no execution client.
+    pub fn without_client() -> Node {
+        let (config, genesis, clock) = first_slot();
+        Node::start_with(config, genesis.state, genesis.block, clock, Limits::default(), false)
     }
 
     /// A chain from a checkpoint.
     pub fn start(config: Config, state: BeaconState, block: SignedBeaconBlock, clock: Clock, limits: Limits) -> Node {
+        Node::start_with(config, state, block, clock, limits, true)
+    }
+
+    fn start_with(
+        config: Config,
+        state: BeaconState,
+        block: SignedBeaconBlock,
+        clock: Clock,
+        limits: Limits,
+        has_client: bool,
+    ) -> Node {
         let dir = tempfile::tempdir().unwrap();
         let config = Arc::new(config);
         let db_config = DbConfig::new(state.genesis_validators_root, config.clone());
@@ -98,17 +113,14 @@ impl Node {
             node_id: Some([7; 32]),
             clock: Some(clock.clone()),
             network: network_in,
-            execution: None,
+            execution: has_client.then(contented),
             pools: Some(pools.verified.clone()),
             capacities: Capacities::default(),
             backfill: false,
         })
         .unwrap();
-        let producer = Producer::new(
-            chain.handle.clone(),
-            pools.handle.clone(),
-            Engine::StandIn(StandIn::with_blobs(blobs().clone())),
-        );
+        let engine = if has_client { Engine::StandIn(StandIn::with_blobs(blobs().clone())) } else { Engine::None };
+        let producer = Producer::new(chain.handle.clone(), pools.handle.clone(), engine);
         let context = ApiContext {
             chain: chain.handle.clone(),
             producer,
@@ -157,6 +169,27 @@ impl Node {
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
+}
+
+fn first_slot() -> (Config, Genesis, Clock) {
+    let config = devnet_config(GENESIS_TIME, 12_000);
+    let genesis = interop_genesis(&config, VALIDATORS).unwrap();
+    let clock = Clock::manual(GENESIS_TIME, &config, GENESIS_TIME * 1000 + 12_000);
+    (config, genesis, clock)
+}
+
+/// An execution client that finds every payload valid.
+fn contented() -> ExecutionQueue {
+    let (commands, asked) = async_channel::bounded(16);
+    smol::spawn(async move {
+        while let Ok(command) = asked.recv().await {
+            let (ExecutionCommand::NewPayload { reply, .. } | ExecutionCommand::ForkchoiceUpdated { reply, .. }) =
+                command;
+            let _ = reply.try_send(PayloadVerdict::Valid);
+        }
+    })
+    .detach();
+    ExecutionQueue { commands, is_up: Arc::new(AtomicBool::new(true)) }
 }
 
 fn agent() -> ureq::Agent {

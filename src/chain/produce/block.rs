@@ -9,7 +9,7 @@ use crate::{
     chain::pools::{ForBlock, choose_attestations},
     engine::{BuiltPayload, Engine, EngineError, PayloadAttributes},
     transition::{
-        Context, SignatureCollector, compute_time_at_slot, get_balance, get_beacon_proposer_index,
+        Context, SignatureCollector, TransitionError, compute_time_at_slot, get_balance, get_beacon_proposer_index,
         get_expected_withdrawals, get_randao_mix, process_block,
     },
     types::*,
@@ -63,14 +63,25 @@ fn build_payload(
 ) -> Result<BuiltPayload, ProduceError> {
     let recipients = inputs.pooled.as_ref().map(|pooled| &pooled.fee_recipients);
     let fee_recipient = recipients.and_then(|recipients| recipients.get(&proposer_index).copied());
-    let attributes = PayloadAttributes {
+    let attributes = payload_attributes(state, fee_recipient.unwrap_or_default(), ctx)?;
+    Ok(inputs.engine.build_payload(state.fork_name, &state.latest_execution_payload_header, attributes)?)
+}
+
+/// What the consensus layer decides of the payload of a block on top of `state`, which was advanced to the block's slot. Spec:
+/// `prepare_execution_payload`.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/deneb/validator.md#executionpayload>
+pub fn payload_attributes(
+    state: &BeaconState,
+    suggested_fee_recipient: Address,
+    ctx: &Context,
+) -> Result<PayloadAttributes, TransitionError> {
+    Ok(PayloadAttributes {
         timestamp: compute_time_at_slot(state, state.slot, ctx)?,
         prev_randao: get_randao_mix(state, state.current_epoch()),
-        suggested_fee_recipient: fee_recipient.unwrap_or_default(),
+        suggested_fee_recipient,
         withdrawals: get_expected_withdrawals(state)?.withdrawals,
         parent_beacon_block_root: state.latest_block_header.tree_hash_root(),
-    };
-    Ok(inputs.engine.build_payload(state.fork_name, &state.latest_execution_payload_header, attributes)?)
+    })
 }
 
 /// A body without what the execution layer puts into it.

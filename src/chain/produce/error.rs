@@ -1,5 +1,6 @@
 //! Why there is nothing to sign, and why what was signed is not taken.
 
+use super::NO_CLIENT;
 use crate::{
     engine::EngineError,
     transition::TransitionError,
@@ -12,6 +13,9 @@ pub enum ProduceError {
     /// The node can't do it yet: ask again later. HTTP 503.
     #[error("{0}: try again later")]
     NotReady(&'static str),
+    /// Nobody here can tell valid blocks from others. HTTP 503.
+    #[error("{NO_CLIENT}")]
+    NoClient,
     /// The slot is not one of those that can be asked about. HTTP 400.
     #[error("slot {slot}: {why}")]
     Slot {

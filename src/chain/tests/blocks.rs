@@ -79,7 +79,7 @@ fn a_bad_signature_is_rejected_and_the_good_block_still_taken() {
 #[test]
 fn a_wrong_state_root_is_refused_with_all_that_builds_on_it() {
     let dir = tempfile::tempdir().unwrap();
-    let rig = Rig::recorded(dir.path());
+    let rig = Rig::unchecked(dir.path());
     let mut wrong = (*block(ANCHOR + 1)).clone();
     wrong.message.state_root = Hash256::repeat_byte(7);
     let wrong = sign(wrong);
@@ -98,7 +98,7 @@ fn a_wrong_state_root_is_refused_with_all_that_builds_on_it() {
 #[test]
 fn gossip_that_breaks_a_rule_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
-    let rig = Rig::recorded(dir.path());
+    let rig = Rig::unchecked(dir.path());
     type Change = fn(&mut crate::types::BeaconBlock);
     let changes: [(&str, Change); 5] = [
         ("no such proposer", |block| block.proposer_index = 1_000_000),

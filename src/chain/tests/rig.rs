@@ -125,6 +125,20 @@ pub fn peer(name: &str) -> Peer {
     Peer(name.into())
 }
 
+/// An execution client that finds every payload valid: those of the recorded chain are.
+pub fn contented() -> ExecutionQueue {
+    let (commands, asked) = async_channel::bounded(16);
+    smol::spawn(async move {
+        while let Ok(command) = asked.recv().await {
+            let (ExecutionCommand::NewPayload { reply, .. } | ExecutionCommand::ForkchoiceUpdated { reply, .. }) =
+                command;
+            let _ = reply.try_send(PayloadVerdict::Valid);
+        }
+    })
+    .detach();
+    ExecutionQueue { commands, is_up: Arc::new(AtomicBool::new(true)) }
+}
+
 pub fn setup(
     path: &Path,
     start: Start,
@@ -139,7 +153,7 @@ pub fn setup(
         node_id: None,
         clock: Some(clock),
         network,
-        execution: None,
+        execution: Some(contented()),
         pools: None,
         capacities,
         backfill: false,
@@ -188,6 +202,12 @@ impl Rig {
     /// At the first slots of the recorded chain, with a clock that stands at its end.
     pub fn recorded(path: &Path) -> Rig {
         Rig::new(path, checkpoint(), clock_at(LAST))
+    }
+
+    /// The same without an execution client.
+    pub fn unchecked(path: &Path) -> Rig {
+        let (setup, commands) = setup(path, checkpoint(), clock_at(LAST), Capacities::default());
+        Rig::with_setup(ChainConfig { execution: None, ..setup }, commands)
     }
 
     /// A peer connects that says its head is at `slot`.
@@ -283,6 +303,15 @@ impl Rig {
         soon("the head", async {
             while self.handle.snapshot().head_root != root {
                 events.recv().await.unwrap();
+            }
+        });
+    }
+
+    /// Waits until the execution client has judged the head.
+    pub fn wait_until_verified(&self) {
+        soon("a verified head", async {
+            while self.handle.snapshot().is_optimistic {
+                smol::future::yield_now().await;
             }
         });
     }

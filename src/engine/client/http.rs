@@ -31,6 +31,8 @@ pub struct Http {
     agent: ureq::Agent,
     url: Arc<str>,
     secret: Arc<Mutex<Secret>>,
+    /// Seconds by which the client's clock was ahead of ours at its last answer, if it said.
+    ahead: Arc<Mutex<Option<i64>>>,
 }
 
 /// A request's body.
@@ -57,7 +59,7 @@ impl Http {
             .proxy(None)
             .user_agent(concat!("hornero/", env!("CARGO_PKG_VERSION")))
             .build();
-        Http { agent: config.into(), url: url.into(), secret: Arc::new(Mutex::new(secret)) }
+        Http { agent: config.into(), url: url.into(), secret: Arc::new(Mutex::new(secret)), ahead: Arc::default() }
     }
 
     /// The address.
@@ -71,6 +73,11 @@ impl Http {
         if let Ok(secret) = Secret::load(&path) {
             *self.secret.lock().unwrap_or_else(PoisonError::into_inner) = secret;
         }
+    }
+
+    /// Seconds by which the client's clock was ahead of ours when it answered last; none if it does not tell the time.
+    pub fn clock_ahead(&self) -> Option<i64> {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn secret(&self) -> Secret {
@@ -107,6 +114,8 @@ impl Http {
             .header(header::AUTHORIZATION, format!("Bearer {}", secret.token(now())));
         let mut response = request.send(body).map_err(|error| self.transport_error(method, error))?;
         let (status, time) = (response.status(), time_of(&response));
+        let ahead = time.map(|theirs| theirs.cast_signed().saturating_sub(now().cast_signed()));
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Err(ClientError::Auth(refusal(&self.url, secret, time, now())));
         }

@@ -64,6 +64,8 @@ pub const GET_BLOBS_V1: Method = short("engine_getBlobsV1", BLOBS);
 pub const GET_BLOBS_V2: Method = short("engine_getBlobsV2", BLOBS);
 pub const GET_BLOBS_V3: Method = short("engine_getBlobsV3", BLOBS);
 pub const ETH_CHAIN_ID: Method = short("eth_chainId", SMALL);
+/// EIP-7910, which is not of the Engine API.
+pub const ETH_CONFIG: Method = short("eth_config", SMALL);
 pub const ETH_SYNCING: Method = short("eth_syncing", SMALL);
 /// Without transactions: their hashes only.
 pub const ETH_GET_BLOCK_BY_NUMBER: Method = short("eth_getBlockByNumber", SMALL);

@@ -69,13 +69,23 @@ impl ExecutionClient {
     }
 
     /// Tells the fork choice, and begins to make a payload on top of its head if there are attributes for one. `fork` is that of
-    /// the attributes' time, or without attributes that of the head. Calls must come in the order of the changes: one task
-    /// makes them all.
+    /// the attributes' time, or without attributes that of the head. One is told after the other.
     /// <https://github.com/ethereum/execution-apis/blob/033ca6e69/src/engine/cancun.md#engine_forkchoiceupdatedv3>
     ///
     /// # Errors
     /// When the client can't be asked, or refuses. With [`ClientError::InvalidAttributes`] it took the fork choice.
     pub async fn forkchoice_updated(
+        &self,
+        fork: ForkName,
+        state: ForkchoiceState,
+        attributes: Option<PayloadAttributes>,
+    ) -> Result<(PayloadStatus, Option<PayloadId>), ClientError> {
+        let _telling = self.shared.telling.lock().await;
+        self.tell(fork, state, attributes).await
+    }
+
+    /// The same, by who holds the lock.
+    pub(super) async fn tell(
         &self,
         fork: ForkName,
         state: ForkchoiceState,
@@ -100,27 +110,6 @@ impl ExecutionClient {
             }
         };
         Ok((status, id))
-    }
-
-    /// A payload on top of `head`, made from now on if it was not begun before. The safe and the finalized payload stay those that
-    /// were told last.
-    ///
-    /// # Errors
-    /// When the client can't be asked, or can't make it because it is syncing or refuses the head.
-    pub async fn build(
-        &self,
-        fork: ForkName,
-        head: Hash256,
-        attributes: PayloadAttributes,
-    ) -> Result<BuiltPayload, ClientError> {
-        let told = **self.shared.told.load();
-        // The safe payload need not be in the chain of another head.
-        let safe = if told.head == head { told.safe } else { told.finalized };
-        let state = ForkchoiceState { head, safe, finalized: told.finalized };
-        match self.forkchoice_updated(fork, state, Some(attributes)).await? {
-            (PayloadStatus::Valid, Some(id)) => self.get_payload(fork, id).await,
-            (status, _) => Err(ClientError::NoPayload(format!("{status:?}"))),
-        }
     }
 
     /// The payload that a fork choice began, with its blobs and requests. `fork` is that of the payload's time.

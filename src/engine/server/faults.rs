@@ -27,6 +27,8 @@ pub enum Fault {
     Unauthorized,
     /// Every method fails with these words: a full disk, a broken database.
     Failing(String),
+    /// Its clock is so many seconds ahead, or behind.
+    Clock(i64),
     /// Nobody listens.
     Down,
 }

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     pin::Pin,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use async_channel::Receiver;
@@ -120,8 +120,8 @@ async fn answer(state: Arc<StandInState>, request: Request<Incoming>) -> Result<
     let fault = state.faults.get();
     let (head, body) = request.into_parts();
     let token = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let checked = state.secret.check(token.strip_prefix("Bearer ").unwrap_or_default(), now);
+    let checked = state.secret.check(token.strip_prefix("Bearer ").unwrap_or_default(), state.now());
+    let respond = |status, text| respond(status, text, state.now());
     // The body is read in any case: a client that is still sending would not see the answer.
     let Ok(body) = Limited::new(body, REQUEST_BYTES).collect().await else {
         return Ok(respond(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large".into()));
@@ -161,9 +161,13 @@ fn reply(state: &StandInState, body: &[u8]) -> String {
     reply.to_string()
 }
 
-fn respond(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+fn respond(status: StatusCode, text: String, now: u64) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
+    if let Ok(date) = header::HeaderValue::try_from(date) {
+        response.headers_mut().insert(header::DATE, date);
+    }
     response
 }

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use super::{Chain, Fault, StandInState};
 use crate::{
     engine::{
-        ClientVersion, Engine, ForkchoiceState, LatestBlock, PayloadAttributes, PayloadId, PayloadStatus, PooledBlob,
+        Activation, BlobRules, ClientVersion, Engine, ForkPlan, ForkchoiceState, LatestBlock, PayloadAttributes,
+        PayloadId, PayloadStatus, PooledBlob, Rules,
         client::{
-            BlobAndProofV1, BlobAndProofV2, CAPABILITIES, ETH_CHAIN_ID, ETH_GET_BLOCK_BY_NUMBER, ETH_SYNCING,
-            EXCHANGE_CAPABILITIES, ForkMethods, GET_BLOBS_V1, GET_BLOBS_V2, GET_BLOBS_V3, GET_CLIENT_VERSION_V1,
-            GET_PAYLOAD_BODIES_BY_HASH_V1, GET_PAYLOAD_BODIES_BY_RANGE_V1,
+            BlobAndProofV1, BlobAndProofV2, CAPABILITIES, ETH_CHAIN_ID, ETH_CONFIG, ETH_GET_BLOCK_BY_NUMBER,
+            ETH_SYNCING, EXCHANGE_CAPABILITIES, ForkMethods, GET_BLOBS_V1, GET_BLOBS_V2, GET_BLOBS_V3,
+            GET_CLIENT_VERSION_V1, GET_PAYLOAD_BODIES_BY_HASH_V1, GET_PAYLOAD_BODIES_BY_RANGE_V1,
         },
         json::{
             AttributesOf, BlobJson, BodyJson, Bytes, Failure, ForkchoiceReply, PayloadEnvelope, PayloadEnvelopeV2,
@@ -69,6 +70,8 @@ impl StandInState {
             return write(&[version]);
         } else if method == ETH_CHAIN_ID.name {
             return write(&Quantity(self.chain_id));
+        } else if method == ETH_CONFIG.name {
+            return self.plan();
         } else if method == ETH_SYNCING.name {
             return Ok(syncing(&chain, &fault));
         } else if method == ETH_GET_BLOCK_BY_NUMBER.name {
@@ -91,6 +94,15 @@ impl StandInState {
             return self.get_payload(&chain, method, &params);
         }
         Err(failure(-32601, "Method not found"))
+    }
+
+    /// Its forks, as seen now.
+    fn plan(&self) -> Answer {
+        let begun = self.schedule.iter().filter(|activation| activation.time <= self.now()).count();
+        let current = self.schedule[..begun].last().or(self.schedule.first());
+        let current = rules(current.ok_or_else(|| failure(-32601, "Method not found"))?);
+        let coming = &self.schedule[begun..];
+        write(&ForkPlan { current, next: coming.first().map(rules), last: coming.last().map(rules) })
     }
 
     fn methods_at(&self, timestamp: u64) -> Result<&'static ForkMethods, Failure> {
@@ -219,6 +231,11 @@ impl StandInState {
         }
         write(&found)
     }
+}
+
+fn rules(activation: &Activation) -> Rules {
+    let Activation { time, max_blobs, .. } = *activation;
+    Rules { activation_time: Some(time), blob_schedule: Some(BlobRules { max: max_blobs }) }
 }
 
 fn with_one_proof(blob: &PooledBlob) -> Option<BlobAndProofV1> {

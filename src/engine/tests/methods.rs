@@ -1,7 +1,7 @@
 //! Each method.
 
 use super::*;
-use crate::types::{Config, KZGCommitment};
+use crate::types::KZGCommitment;
 
 #[test]
 fn the_client_is_met_and_its_setup_checked() {
@@ -13,10 +13,6 @@ fn the_client_is_met_and_its_setup_checked() {
     assert_eq!(session.methods.len(), 18);
     assert_eq!((session.problem(ForkName::Fulu), bench.client.sessions()), (None, 1));
     assert_eq!(block_on(bench.client.client_version()).unwrap(), session.versions);
-    let setup = block_on(bench.client.setup()).unwrap();
-    assert_eq!(setup, Setup { chain_id: CHAIN_ID, latest: genesis() });
-    let config = Config { deposit_chain_id: CHAIN_ID, ..Config::default() };
-    assert!(setup.problems(&config, GENESIS).is_empty());
 }
 
 /// Payloads are made, judged, chosen and read back in the versions of every fork, across two changes of fork.
@@ -25,7 +21,7 @@ fn payloads_of_every_fork_go_both_ways() {
     const FORKS: [ForkName; 5] =
         [ForkName::Bellatrix, ForkName::Capella, ForkName::Deneb, ForkName::Electra, ForkName::Fulu];
     let bench = Bench::new(|secret| StandInOptions {
-        forks: FORKS.into_iter().zip([0, 3, 5, 7, 9]).map(|(fork, after)| (GENESIS + after, fork)).collect(),
+        schedule: FORKS.into_iter().zip([0, 3, 5, 7, 9]).map(|(fork, after)| since(after, fork)).collect(),
         ..in_fulu(secret)
     });
     let mut head = genesis();

@@ -20,11 +20,8 @@ use super::super::{
 };
 use crate::{
     chain::checkpoint::Sources,
-    engine::{Engine, ExecutionClient, LatestBlock, Secret, StandIn, StandInOptions, StandInServer},
-    types::{
-        Checkpoint, Config, ForkName, Hash256, Slot,
-        preset::{FAR_FUTURE_EPOCH, SLOTS_PER_EPOCH},
-    },
+    engine::{Engine, ExecutionClient, LatestBlock, Secret, StandIn, StandInOptions, StandInServer, schedule},
+    types::{Checkpoint, Config, Hash256, Slot},
     validator::{self, InteropKeys, ValidatorConfig},
 };
 
@@ -180,13 +177,11 @@ impl Devnet {
         fs::create_dir_all(datadir).map_err(|error| failed(&error))?;
         let (secret, _) = Secret::load_or_make(&datadir.join("jwt.hex")).map_err(|error| failed(&error))?;
         let config = &self.network.config;
-        let time_of = |epoch| self.genesis_time + epoch * SLOTS_PER_EPOCH * config.slot_duration_ms / 1000;
-        let planned = ForkName::ALL.into_iter().map(|fork| (config.fork_epoch(fork), fork));
         let options = StandInOptions {
             secret: secret.clone(),
             genesis: self.genesis,
             chain_id: config.deposit_chain_id,
-            forks: planned.filter(|(epoch, _)| *epoch < FAR_FUTURE_EPOCH).map(|(e, fork)| (time_of(e), fork)).collect(),
+            schedule: schedule(config, self.genesis_time),
             maker: self.maker.clone(),
             has_short_slots: true,
         };
