@@ -26,7 +26,6 @@ async fn ask(client: &ExecutionClient, fork: ForkName) -> Result<(), ClientError
         println!("{problem}");
     }
     let setup = shown("eth_chainId, eth_getBlockByNumber, eth_config", client.setup()).await?;
-    println!("its clock is ahead by {:?} s; {:?}", setup.clock_ahead, setup.forks);
     let head = setup.latest;
     let state = |head| ForkchoiceState { head, ..Default::default() };
     shown("forkchoiceUpdated", client.forkchoice_updated(fork, state(head.hash), None)).await?;
