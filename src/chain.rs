@@ -8,6 +8,7 @@
 //! | votes, operations | small messages of gossip that wait for their batch | the network, the API |
 //! | columns | - | the network |
 //! | missing columns | - | the clock: which columns blocks wait for |
+//! | blob pool | - | block tasks, columns: whose blobs the execution client may have |
 //! | sync | peers' statuses, ranges of blocks | the network |
 //! | backfill | - | the clock: blocks before the anchor |
 //! | serve | answers to peers' requests | the network |
@@ -89,7 +90,7 @@ use crate::{
 use advance::Advanced;
 pub use advance::take_to_epoch;
 pub use clock::Clock;
-use columns::{ColumnSet, Columns};
+use columns::{ColumnSet, Columns, PoolRequest};
 pub(crate) use custody::Custody;
 pub use custody::get_validators_custody_requirement;
 pub use error::{BlockError, StartError, TaskError};
@@ -233,6 +234,7 @@ pub(crate) struct Shared {
     pub pending: Sender<PendingMessage>,
     pub sync: Sender<SyncMessage>,
     pub light_client: Sender<LightClientMessage>,
+    pub blob_pool: Sender<PoolRequest>,
 }
 
 impl Shared {

@@ -11,6 +11,7 @@ use smol::lock::SemaphoreGuardArc;
 use super::{
     BlockError, BlockSource, BlockWork, BroadcastValidation, ExecutionCommand, OurBlock, PayloadVerdict,
     PendingMessage, Shared, Snapshot, StoreMessage, TaskError,
+    columns::BlobsOf,
     gossip::{
         InvalidBlock,
         beacon_block::{self, Passed, validate_beacon_block_gossip},
@@ -133,6 +134,10 @@ impl BlockTask {
         }
         if snapshot.contains(&root) {
             return Ok(());
+        }
+        if matches!(self.work.source, BlockSource::Gossip(_)) {
+            // Its proposer has signed it: reason enough to look for its blobs while it is judged.
+            self.shared.learn_of_blobs(root, BlobsOf::Block(self.work.block.clone()));
         }
         if matches!(self.work.source, BlockSource::Stored | BlockSource::ByRange(_)) {
             // It waited already, or range sync will fetch what is missing: no work for nothing.

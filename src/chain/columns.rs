@@ -5,12 +5,15 @@
 //! column has come, as orphans are when their parent has. Columns come by gossip; what is still missing some time into the
 //! slot is asked of peers who keep it, and again after pauses that double. Range sync fetches columns with its blocks.
 //!
+//! Before that, the execution client is asked for the block's blobs, of which columns are made ([`pool`]).
+//!
 //! This node keeps the columns that it samples and no more: it never reconstructs others from half of them, and computes
-//! columns from blobs only for blocks of its own validators. Who keeps half of all columns or more does not wait for the last.
+//! others from blobs only for blocks of its own validators. Who keeps half of all columns or more does not wait for the last.
 
 mod fetch;
 mod gossip;
 mod peers;
+mod pool;
 mod range;
 mod set;
 mod sidecars;
@@ -23,21 +26,30 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-pub(super) use self::{gossip::run as judge, range::fetch_range, set::ColumnSet, task::run as fetch_missing};
+pub(super) use self::{
+    gossip::run as judge,
+    pool::{BlobsOf, PoolRequest, run as look_in_pool},
+    range::fetch_range,
+    set::ColumnSet,
+    task::run as fetch_missing,
+};
 use self::{peers::Lacking, wanted::WantedBlocks};
 pub use self::{
-    sidecars::{SidecarError, columns_of_blobs, get_data_column_sidecars, get_data_column_sidecars_from_block},
+    sidecars::{
+        ColumnFrame, SidecarError, columns_of_blobs, columns_of_pool, get_data_column_sidecars,
+        get_data_column_sidecars_from_block,
+    },
     wanted::Promise,
 };
 use async_channel::Receiver;
 
 use super::{
     RecentMap, Shared,
-    limits::{BLOCKS_PASSED_ON, COLUMN_GOSSIP_PART, ROOTS_WITH_COLUMNS},
+    limits::{BLOCKS_PASSED_ON, BLOCKS_TIMED, COLUMN_GOSSIP_PART, ROOTS_WITH_COLUMNS},
     pending::PendingMessage,
 };
 use crate::{
-    metrics::{self, BLOCKS_WANTING_COLUMNS, COLUMNS, QUEUE_DROPPED},
+    metrics::{self, BLOCKS_WANTING_COLUMNS, COLUMNS, DATA_SECONDS, QUEUE_DROPPED},
     types::{
         Config, DataColumnSidecar, Epoch, Hash256, SignedBeaconBlock, Slot, compute_epoch_at_slot,
         preset::NUMBER_OF_COLUMNS,
@@ -51,6 +63,8 @@ pub(crate) struct Columns {
     wanted: WantedBlocks,
     /// Blocks with columns that we passed on, by root, with their slots: who got one from us soon asks us for what it lacks.
     passed_on: RecentMap<Hash256, Slot>,
+    /// When we first heard of recent blocks with blobs, by themselves or by a column, in milliseconds since 1970.
+    known_since: RecentMap<Hash256, u64>,
     /// Peers that did not give what they keep.
     lacking: Lacking,
     /// Bytes of columns that are being verified or written.
@@ -65,6 +79,7 @@ impl Default for Columns {
             held: RecentMap::new(ROOTS_WITH_COLUMNS),
             wanted: Default::default(),
             passed_on: RecentMap::new(BLOCKS_PASSED_ON),
+            known_since: RecentMap::new(BLOCKS_TIMED),
             lacking: Default::default(),
             in_hand: Default::default(),
             early: Default::default(),
@@ -77,6 +92,7 @@ impl Columns {
     pub fn bytes(&self) -> usize {
         self.held.bytes(|_| 0)
             + self.passed_on.bytes(|_| 0)
+            + self.known_since.bytes(|_| 0)
             + self.wanted.bytes()
             + self.in_hand.load(Ordering::Relaxed)
             + self.early.load(Ordering::Relaxed)
@@ -106,8 +122,10 @@ pub(crate) enum ColumnSource {
     Gossip,
     ByRoot,
     ByRange,
-    /// Of our own validators' blobs, or of those that our execution client had.
+    /// Of our own validators' blobs.
     Blobs,
+    /// Of blobs that our execution client had.
+    Pool,
 }
 
 impl ColumnSource {
@@ -117,6 +135,7 @@ impl ColumnSource {
             ColumnSource::ByRoot => "by_root",
             ColumnSource::ByRange => "by_range",
             ColumnSource::Blobs => "blobs",
+            ColumnSource::Pool => "pool",
         }
     }
 }
@@ -158,6 +177,7 @@ impl Shared {
         missing: ColumnSet,
         waits: bool,
     ) -> Option<Receiver<()>> {
+        self.learn_of_blobs(root, BlobsOf::Block(block.clone()));
         let slot_ms = self.clock.slot_ms();
         let gossip_ends = self.clock.start_of(block.message.slot) + slot_ms / COLUMN_GOSSIP_PART;
         let block = block.clone();
@@ -201,7 +221,16 @@ impl Shared {
         let columns: Vec<_> = columns.into_iter().filter(|(_, column)| sampled.contains(column.index)).collect();
         for (root, column) in &columns {
             metrics::inc(&COLUMNS, &[("source", source.label())]);
-            self.columns.held.update(*root, |held| held.insert(column.index));
+            let mut is_last = false;
+            self.columns.held.update(*root, |held| {
+                let was_complete = sampled.minus(*held).is_empty();
+                held.insert(column.index);
+                is_last = !was_complete && sampled.minus(*held).is_empty();
+            });
+            if is_last && let Some(since) = self.columns.known_since.get(root) {
+                let seconds = self.clock.now_ms().saturating_sub(since) as f64 / 1000.0;
+                metrics::observe(&DATA_SECONDS, &[("source", source.label())], seconds);
+            }
         }
         let mut roots: Vec<Hash256> = columns.iter().map(|(root, _)| *root).collect();
         roots.dedup();

@@ -4,7 +4,10 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use async_channel::Sender;
 
-use crate::types::{Hash256, SignedBeaconBlock, Slot};
+use crate::{
+    engine::PooledBlob,
+    types::{Hash256, SignedBeaconBlock, Slot},
+};
 
 /// The way to the execution client.
 #[derive(Clone, Debug)]
@@ -54,5 +57,14 @@ pub enum ExecutionCommand {
         finalized: Hash256,
         /// What the client says of the head's payload; nothing if a newer head came before it was asked, or it can't tell.
         reply: Sender<PayloadVerdict>,
+    },
+    /// Look for the blobs of a block in the client's pool.
+    Blobs {
+        /// The block's slot.
+        slot: Slot,
+        /// The blobs' versioned hashes.
+        hashes: Vec<Hash256>,
+        /// The blobs in the same order, none for each that is not there; nothing if the client can't tell.
+        reply: Sender<Vec<Option<PooledBlob>>>,
     },
 }

@@ -32,7 +32,7 @@ pub use beacon_block::validate_beacon_block_gossip;
 pub use blob_sidecar::validate_blob_sidecar_gossip;
 pub use bls_to_execution_change::validate_bls_to_execution_change_gossip;
 pub use data_column_sidecar::{
-    CheckedColumn, check_data_column_sidecar_gossip, finish_data_column_sidecars, is_early,
+    CheckedColumn, check_data_column_sidecar_gossip, claim_data_column_sidecar, finish_data_column_sidecars, is_early,
     validate_data_column_sidecar_gossip,
 };
 pub use light_client_update::{

@@ -109,6 +109,18 @@ pub const BACKFILL_SILENT: u32 = 3;
 pub const BACKFILL_PAUSE_MS: u64 = 20;
 /// Blocks of which it is remembered that they were passed on: those of this slot and the last, forks included.
 pub const BLOCKS_PASSED_ON: usize = 16;
+/// Blocks with blobs of which it is remembered when we first heard of them: those of this slot and the last, forks included.
+pub const BLOCKS_TIMED: usize = 16;
+/// Blocks whose blobs the execution client is to be asked for: there is one in a slot, and few forks.
+pub const POOL_REQUESTS: usize = 4;
+/// Slots for which a block's blobs are looked for in the execution client's pool, its own included: once a block is old, their
+/// transactions have left it.
+pub const POOL_SLOTS: u64 = 2;
+/// How often the pool is asked for the same blobs, [`COLUMN_INTERVAL_MS`] apart: for the four seconds that gossip has on mainnet.
+/// Their transactions may come after the block; asking for what is not there costs both sides next to nothing.
+pub const POOL_ATTEMPTS: u32 = 8;
+/// How long the execution client may take to look: what the Engine API allows, and as much for a connection.
+pub const POOL_TIMEOUT_MS: u64 = 2_000;
 /// How long an answer waits for columns that are on their way to us. Some clients ask for them as soon as the block is there, give the
 /// block up when they do not get them, and blame who sent it.
 pub const COMING_COLUMNS_MS: u64 = 1000;

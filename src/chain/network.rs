@@ -118,8 +118,10 @@ pub type ColumnAnswerSender = Sender<Result<Arc<DataColumnSidecar>, RequestError
 pub enum Publication {
     /// On `beacon_block`.
     Block(Arc<SignedBeaconBlock>),
-    /// All columns of a block, each on its subnet.
+    /// All columns of a block of ours, each on its subnet.
     Columns(Vec<Arc<DataColumnSidecar>>),
+    /// Columns that we made of our execution client's blobs, each on its subnet.
+    PooledColumns(Vec<Arc<DataColumnSidecar>>),
     /// On the topic of a small message.
     Message(GossipMessage),
 }

@@ -16,7 +16,7 @@ use super::{
     StartError, TaskError, TaskFuture, ahead, backfill, block_task, columns, fill_keys,
     gossip::InvalidBlocks,
     light_client_task,
-    limits::{INVALID_ROOTS, LIGHT_CLIENT_QUESTIONS},
+    limits::{INVALID_ROOTS, LIGHT_CLIENT_QUESTIONS, POOL_REQUESTS},
     messages::{self, Kind},
     pending::PendingTask,
     produce::NO_CLIENT,
@@ -93,6 +93,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     let (pending_in, for_pending) = async_channel::bounded(setup.capacities.pending);
     let (sync_in, for_sync) = async_channel::bounded(1);
     let (light_client_in, for_light_client) = async_channel::bounded(LIGHT_CLIENT_QUESTIONS);
+    let (blob_pool_in, for_blob_pool) = async_channel::bounded(POOL_REQUESTS);
     let (our_votes_in, our_votes) = async_channel::bounded(gossip_votes);
     let (subscriptions_in, subscriptions) = async_channel::bounded(subnets::SUBSCRIPTIONS_WAITING);
     let node_id = setup.node_id;
@@ -136,6 +137,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         pending: pending_in,
         sync: sync_in,
         light_client: light_client_in,
+        blob_pool: blob_pool_in,
     });
     if shared.execution.is_none() {
         tracing::warn!("{NO_CLIENT}");
@@ -182,6 +184,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         }),
         again("columns", s, move |s| Box::pin(columns::judge(s, gossip_columns.clone()))),
         again("missing columns", s, move |s| Box::pin(columns::fetch_missing(s))),
+        again("blob pool", s, move |s| Box::pin(columns::look_in_pool(s, for_blob_pool.clone()))),
         again("sync", s, move |s| Box::pin(SyncTask::new(s, peers.clone(), for_sync.clone()).run())),
         again("serve", s, move |s| Box::pin(serve::run(s, requests.clone()))),
         again("subnets", s, move |s| Box::pin(subnets::run(s, node_id, subscriptions.clone()))),

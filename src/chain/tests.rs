@@ -3,6 +3,7 @@
 mod aggregates;
 mod ahead;
 mod backfill;
+mod blob_pool;
 mod blocks;
 mod columns;
 mod finality;

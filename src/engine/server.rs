@@ -22,12 +22,12 @@ use std::{
 use async_channel::Sender;
 
 use self::tree::Tree;
-use super::{Activation, BuiltPayload, Engine, LatestBlock, PayloadId, PooledBlob, Secret};
+use super::{Activation, BlobsBundle, BuiltPayload, Engine, LatestBlock, PayloadId, PooledBlob, Secret};
 use crate::types::{ForkName, Hash256};
 
 /// Payloads that are kept until they are asked for: a proposer asks for the last one.
 const BUILT: usize = 4;
-/// Blobs of payloads that it made.
+/// Blobs that it remembers: those from the start, and those of payloads that it made.
 const POOLED: usize = 64;
 
 /// What a stand-in is told of its chain.
@@ -42,6 +42,8 @@ pub struct StandInOptions {
     pub schedule: Vec<Activation>,
     /// Who makes its payloads.
     pub maker: Engine,
+    /// Blobs that its pool has from the start, as if their transactions had come from its peers.
+    pub pool: BlobsBundle,
     /// Whether slots may be shorter than a second, so that a payload may have the time of the one before.
     pub has_short_slots: bool,
 }
@@ -113,9 +115,10 @@ struct Chain {
 
 impl StandInState {
     fn new(options: StandInOptions, faults: Faults) -> StandInState {
-        let StandInOptions { secret, genesis, chain_id, schedule, maker, has_short_slots } = options;
-        let chain =
+        let StandInOptions { secret, genesis, chain_id, schedule, maker, pool, has_short_slots } = options;
+        let mut chain =
             Chain { tree: Tree::new(genesis), built: VecDeque::new(), pool: BTreeMap::new(), pooled: VecDeque::new() };
+        chain.add_to_pool(&pool);
         StandInState { secret, chain_id, schedule, maker, has_short_slots, faults, chain: Mutex::new(chain) }
     }
 
@@ -142,7 +145,14 @@ impl StandInState {
 impl Chain {
     /// Keeps a payload until it is asked for, and its blobs longer.
     fn keep(&mut self, id: PayloadId, built: BuiltPayload) {
-        let bundle = &built.blobs;
+        self.add_to_pool(&built.blobs);
+        self.built.push_back((id, built));
+        while self.built.len() > BUILT {
+            self.built.pop_front();
+        }
+    }
+
+    fn add_to_pool(&mut self, bundle: &BlobsBundle) {
         let per_blob = bundle.proofs.len() / bundle.blobs.len().max(1);
         for (index, (commitment, blob)) in bundle.commitments.iter().zip(&bundle.blobs).enumerate() {
             let hash = super::kzg_commitment_to_versioned_hash(commitment);
@@ -153,10 +163,6 @@ impl Chain {
         }
         while self.pooled.len() > POOLED {
             self.pooled.pop_front().map(|hash| self.pool.remove(&hash));
-        }
-        self.built.push_back((id, built));
-        while self.built.len() > BUILT {
-            self.built.pop_front();
         }
     }
 }

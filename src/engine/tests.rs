@@ -32,8 +32,9 @@ fn genesis() -> LatestBlock {
 }
 
 fn in_fulu(secret: Secret) -> StandInOptions {
+    let (genesis, chain_id, maker, pool) = (genesis(), CHAIN_ID, maker(), BlobsBundle::default());
     let schedule = vec![since(0, ForkName::Fulu)];
-    StandInOptions { secret, genesis: genesis(), chain_id: CHAIN_ID, schedule, maker: maker(), has_short_slots: false }
+    StandInOptions { secret, genesis, chain_id, schedule, maker, pool, has_short_slots: false }
 }
 
 /// A fork that begins so many seconds after the chain.

@@ -56,15 +56,37 @@ pub const PROPOSAL_STAGE_SECONDS: Metric = histogram(
     "Time of each stage of our own blocks: produce; then decode, cells, import, and publish_columns beside it, in seconds.",
 )
 .by(&["stage"]);
-/// Columns of our own blocks that were gossiped.
+/// Columns that we made and gossiped.
 pub const COLUMNS_PUBLISHED: Metric = counter(
     "hornero_columns_published_total",
-    "Columns of our own blocks by whether a peer listens in their subnet (sent, no_peers, failed).",
+    "Columns that we made, of our own blocks (own) or of the execution client's blobs (pool), by whether a peer listens in their \
+     subnet (sent, no_peers, failed).",
 )
-.by(&["result"]);
+.by(&["origin", "result"]);
 /// Columns that were taken in.
 pub const COLUMNS: Metric =
     counter("hornero_columns_total", "Verified columns that were kept, by where they came from.").by(&["source"]);
+/// How long blocks' data took to come.
+pub const DATA_SECONDS: Metric = histogram(
+    "hornero_data_seconds",
+    SECONDS,
+    "Time from the first sign of a block with blobs (itself or a column) until all its sampled columns were here, by what brought \
+     the last one (gossip, by_root, pool), in seconds.",
+)
+.by(&["source"]);
+/// What became of the search for blobs in the execution client's pool.
+pub const POOL_LOOKUPS: Metric = counter(
+    "hornero_pool_lookups_total",
+    "Times that the execution client was asked for the blobs of a block, by result (hit, miss, late: all columns came meanwhile, \
+     failed, wrong).",
+)
+.by(&["result"]);
+/// How long columns of the pool's blobs took.
+pub const POOL_COLUMNS_SECONDS: Metric = histogram(
+    "hornero_pool_columns_seconds",
+    SECONDS,
+    "Time to make a block's columns of blobs that the execution client gave, in seconds.",
+);
 /// Groups of columns that we keep.
 pub const CUSTODY_GROUPS: Metric = gauge("hornero_custody_groups", "Custody groups that others are told we keep.");
 /// How long the columns of a batch took.
@@ -348,6 +370,9 @@ pub const ALL: &[&Metric] = &[
     &PROPOSAL_STAGE_SECONDS,
     &COLUMNS_PUBLISHED,
     &COLUMNS,
+    &DATA_SECONDS,
+    &POOL_LOOKUPS,
+    &POOL_COLUMNS_SECONDS,
     &CUSTODY_GROUPS,
     &COLUMN_BATCH_SECONDS,
     &FIRST_BLOCKS,

@@ -187,7 +187,8 @@ fn tell(network: &P2pHandle, command: NetworkCommand, config: &Arc<Config>) {
 async fn publish(network: P2pHandle, publication: Publication, config: Arc<Config>) {
     let (topic, ssz) = match publication {
         Publication::Block(block) => (p2p::Topic::BeaconBlock, block.as_ssz_bytes()),
-        Publication::Columns(columns) => return publish_columns(network, columns, &config).await,
+        Publication::Columns(columns) => return publish_our_columns(network, columns, &config).await,
+        Publication::PooledColumns(columns) => return publish_columns(network, columns, &config, "pool").await,
         Publication::Message(message) => (message.topic(), message.to_ssz_bytes()),
     };
     if let Err(error) = network.publish(topic, ssz).await {
@@ -195,9 +196,20 @@ async fn publish(network: P2pHandle, publication: Publication, config: Arc<Confi
     }
 }
 
-/// Publishes the columns of a block of ours one after the other, so that one at a time is encoded.
-async fn publish_columns(network: P2pHandle, columns: Vec<Arc<DataColumnSidecar>>, config: &Config) {
-    let (began, count, mut sent) = (Instant::now(), columns.len(), 0);
+async fn publish_our_columns(network: P2pHandle, columns: Vec<Arc<DataColumnSidecar>>, config: &Config) {
+    let began = Instant::now();
+    publish_columns(network, columns, config, "own").await;
+    metrics::observe(&PROPOSAL_STAGE_SECONDS, &[("stage", "publish_columns")], began.elapsed().as_secs_f64());
+}
+
+/// Publishes columns one after the other, so that one at a time is encoded. `origin` says what they were made of.
+async fn publish_columns(
+    network: P2pHandle,
+    columns: Vec<Arc<DataColumnSidecar>>,
+    config: &Config,
+    origin: &'static str,
+) {
+    let (count, mut sent) = (columns.len(), 0);
     for column in columns {
         let topic = p2p::Topic::DataColumnSidecar(compute_subnet_for_data_column_sidecar(config, column.index));
         let result = match network.publish(topic, column.as_ssz_bytes()).await {
@@ -206,11 +218,10 @@ async fn publish_columns(network: P2pHandle, columns: Vec<Arc<DataColumnSidecar>
             Err(_) => "failed",
         };
         sent += usize::from(result == "sent");
-        metrics::inc(&COLUMNS_PUBLISHED, &[("result", result)]);
+        metrics::inc(&COLUMNS_PUBLISHED, &[("origin", origin), ("result", result)]);
     }
-    metrics::observe(&PROPOSAL_STAGE_SECONDS, &[("stage", "publish_columns")], began.elapsed().as_secs_f64());
     if sent < count {
-        debug!("of {count} columns of our own block {sent} found peers that listen in their subnets");
+        debug!(origin, "of {count} columns that we made {sent} found peers that listen in their subnets");
     }
 }
 

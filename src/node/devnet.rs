@@ -1,10 +1,10 @@
 //! `hornero devnet`: a small network in this process that finalizes while one watches.
 //!
 //! Each node is a complete one, with its own data directory, ports, peers and API on the loopback interface; validators talk
-//! to their node over its API. The execution client is the stand-in of the `engine` room; most blocks have blobs. Node 1 keeps all
-//! their columns, so that whoever joins finds those that it samples, as in a network of thousands; the others keep what their
-//! validators ask for. When the chain has finalized, one
-//! more node joins by checkpoint sync from the first node's API.
+//! to their node over its API. The execution client is the stand-in of the `engine` room; most blocks have blobs. Every second
+//! node's stand-in has the blobs before their block comes; the others get columns. Node 1 keeps all their columns, so that
+//! whoever joins finds those that it samples, as in a network of thousands; the others keep what their validators ask for. When
+//! the chain has finalized, one more node joins by checkpoint sync from the first node's API.
 
 mod goal;
 mod members;

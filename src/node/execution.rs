@@ -19,8 +19,8 @@ use smol::{Timer, future};
 
 use crate::{
     chain::{ExecutionCommand, ExecutionQueue, PayloadVerdict},
-    engine::{ClientError, Engine, ExecutionClient, ForkchoiceState, PayloadStatus},
-    types::{Config, ForkName, SignedBeaconBlock, Slot, compute_epoch_at_slot},
+    engine::{ClientError, Engine, ExecutionClient, ForkchoiceState, PayloadStatus, PooledBlob},
+    types::{Config, ForkName, Hash256, SignedBeaconBlock, Slot, compute_epoch_at_slot},
 };
 
 /// Payloads that wait to be judged: block tasks are few.
@@ -46,21 +46,26 @@ pub fn queue(engine: Engine, config: Arc<Config>) -> Option<(ExecutionQueue, Box
 async fn answer(engine: Engine, commands: Receiver<ExecutionCommand>) {
     while let Ok(command) = commands.recv().await {
         // Whoever asked may have given up waiting.
-        let _ = match command {
+        let _is_heard = match command {
             ExecutionCommand::NewPayload { block, reply } => {
                 let body = &block.message.body;
-                reply.try_send(match engine.judge_payload(&body.execution_payload, &body.blob_kzg_commitments) {
+                let verdict = match engine.judge_payload(&body.execution_payload, &body.blob_kzg_commitments) {
                     None => PayloadVerdict::Valid,
                     Some(reason) => PayloadVerdict::Invalid { reason, latest_valid_hash: None },
-                })
+                };
+                reply.try_send(verdict).is_ok()
             }
-            ExecutionCommand::ForkchoiceUpdated { reply, .. } => reply.try_send(PayloadVerdict::Valid),
+            ExecutionCommand::ForkchoiceUpdated { reply, .. } => reply.try_send(PayloadVerdict::Valid).is_ok(),
+            // It has no pool.
+            ExecutionCommand::Blobs { hashes, reply, .. } => reply.try_send(vec![None; hashes.len()]).is_ok(),
         };
     }
 }
 
 /// A payload to judge.
 type Payload = (Arc<SignedBeaconBlock>, Sender<PayloadVerdict>);
+/// Blobs to look for, with their block's slot.
+type Wanted = (Slot, Vec<Hash256>, Sender<Vec<Option<PooledBlob>>>);
 /// A fork choice to tell, with its head's slot.
 type Choice = (Slot, ForkchoiceState, Sender<PayloadVerdict>);
 
@@ -73,6 +78,8 @@ async fn ask(
 ) {
     let (payload_sender, payloads) = async_channel::bounded(COMMANDS);
     let (choice_sender, choices) = async_channel::bounded(1);
+    // Who asks for blobs asks for those of one block after the other.
+    let (blob_sender, wanted_blobs) = async_channel::bounded(1);
     let dispatch = async {
         while let Ok(command) = commands.recv().await {
             match command {
@@ -83,12 +90,16 @@ async fn ask(
                     // What it displaces is not told, nor answered.
                     let _ = choice_sender.force_send((slot, ForkchoiceState { head, safe, finalized }, reply));
                 }
+                ExecutionCommand::Blobs { slot, hashes, reply } => {
+                    let _ = blob_sender.force_send((slot, hashes, reply));
+                }
             }
         }
     };
     let judges = join_all((0..PAYLOADS_AT_ONCE).map(|_| judge(&client, &config, &payloads)));
     let watch = future::zip(look(&client, &is_up), client.watch());
-    let work = future::zip(judges, future::zip(tell(&client, &config, &choices), watch));
+    let others = future::zip(tell(&client, &config, &choices), look_for_blobs(&client, &config, &wanted_blobs));
+    let work = future::zip(judges, future::zip(others, watch));
     future::or(dispatch, work.map(|_| ())).await;
 }
 
@@ -103,6 +114,16 @@ async fn judge(client: &ExecutionClient, config: &Config, payloads: &Receiver<Pa
             let fork = fork_at(config, block.message.slot);
             let status = client.new_payload(fork, block).await;
             let _ = reply.try_send(verdict(status).unwrap_or(PayloadVerdict::Syncing));
+        }
+    }
+}
+
+async fn look_for_blobs(client: &ExecutionClient, config: &Config, wanted: &Receiver<Wanted>) {
+    while let Ok((slot, hashes, reply)) = wanted.recv().await {
+        match client.get_blobs(fork_at(config, slot), &hashes).await {
+            Ok(blobs) => drop(reply.try_send(blobs)),
+            // Columns come from others, too: nothing is to be done.
+            Err(error) => tracing::debug!("no blobs from the execution client: {error}"),
         }
     }
 }
@@ -162,8 +183,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::{Fault, LatestBlock, PayloadAttributes, Secret, StandInOptions, StandInServer, schedule},
-        types::{BeaconBlock, BeaconBlockBody, Hash256},
+        engine::{
+            BlobsBundle, Fault, LatestBlock, PayloadAttributes, Secret, StandInOptions, StandInServer,
+            kzg_commitment_to_versioned_hash, schedule,
+        },
+        types::{BeaconBlock, BeaconBlockBody, Blob, KZGCommitment, KZGProof, preset::CELLS_PER_EXT_BLOB},
     };
 
     const GENESIS: u64 = 1_700_000_000;
@@ -181,6 +205,15 @@ mod tests {
         LatestBlock { number: 0, hash: Hash256::repeat_byte(0xee), timestamp: GENESIS }
     }
 
+    /// Two blobs; what they say does not matter here.
+    fn pool() -> BlobsBundle {
+        BlobsBundle {
+            commitments: vec![KZGCommitment::repeat_byte(1), KZGCommitment::repeat_byte(2)],
+            proofs: vec![KZGProof::repeat_byte(3); 2 * CELLS_PER_EXT_BLOB],
+            blobs: vec![Blob::default(); 2],
+        }
+    }
+
     fn rig() -> Rig {
         let folder = tempfile::tempdir().unwrap();
         let (secret, _) = Secret::load_or_make(&folder.path().join("jwt.hex")).unwrap();
@@ -192,6 +225,7 @@ mod tests {
             schedule: schedule(&config, GENESIS),
             maker: Engine::StandIn(Default::default()),
             has_short_slots: false,
+            pool: pool(),
         };
         let server = StandInServer::start((Ipv4Addr::LOCALHOST, 0).into(), options).unwrap();
         let client = ExecutionClient::new(&server.url(), secret);
@@ -215,6 +249,16 @@ mod tests {
             smol::block_on(async {
                 self.queue.commands.send(ExecutionCommand::NewPayload { block: block.clone(), reply }).await.unwrap();
                 answer.recv().await.unwrap()
+            })
+        }
+
+        /// None if nothing was said.
+        fn blobs(&self, hashes: &[Hash256]) -> Option<Vec<Option<PooledBlob>>> {
+            let (reply, answer) = async_channel::bounded(1);
+            let command = ExecutionCommand::Blobs { slot: 1, hashes: hashes.to_vec(), reply };
+            smol::block_on(async {
+                self.queue.commands.send(command).await.unwrap();
+                answer.recv().await.ok()
             })
         }
 
@@ -258,6 +302,20 @@ mod tests {
         assert!(
             matches!(verdict, PayloadVerdict::Invalid { latest_valid_hash, .. } if latest_valid_hash == Some(hash))
         );
+    }
+
+    #[test]
+    fn blobs_are_all_there_or_none_and_a_client_that_fails_says_nothing() {
+        let rig = rig();
+        let hashes: Vec<_> = pool().commitments.iter().map(kzg_commitment_to_versioned_hash).collect();
+        let blobs: Vec<_> = rig.blobs(&hashes).unwrap().into_iter().map(Option::unwrap).collect();
+        assert_eq!(blobs.iter().map(|blob| &blob.blob).collect::<Vec<_>>(), pool().blobs.iter().collect::<Vec<_>>());
+        assert_eq!(blobs.iter().map(|blob| blob.proofs.len()).sum::<usize>(), pool().proofs.len());
+        assert_eq!(rig.blobs(&[hashes[0], Hash256::ZERO]), Some(vec![None, None]));
+        rig.server.faults().set(Fault::Syncing);
+        assert_eq!(rig.blobs(&hashes), Some(vec![None, None]));
+        rig.server.faults().set(Fault::Failing("no space left".into()));
+        assert_eq!(rig.blobs(&hashes), None);
     }
 
     #[test]

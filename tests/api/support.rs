@@ -178,14 +178,16 @@ fn first_slot() -> (Config, Genesis, Clock) {
     (config, genesis, clock)
 }
 
-/// An execution client that finds every payload valid.
+/// An execution client that finds every payload valid and has no blobs.
 fn contented() -> ExecutionQueue {
     let (commands, asked) = async_channel::bounded(16);
     smol::spawn(async move {
         while let Ok(command) = asked.recv().await {
-            let (ExecutionCommand::NewPayload { reply, .. } | ExecutionCommand::ForkchoiceUpdated { reply, .. }) =
-                command;
-            let _ = reply.try_send(PayloadVerdict::Valid);
+            if let ExecutionCommand::NewPayload { reply, .. } | ExecutionCommand::ForkchoiceUpdated { reply, .. } =
+                command
+            {
+                let _ = reply.try_send(PayloadVerdict::Valid);
+            }
         }
     })
     .detach();

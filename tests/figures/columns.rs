@@ -1,15 +1,19 @@
-//! Measures what docs/decisions/0015-sampling.md says: `cargo run --release --example column_figures`.
+//! Measures what docs/decisions/0015-sampling.md and 0023-blobs-from-the-pool.md say: `cargo run --release --example column_figures`.
 //! Linux only: reads `/proc/self`.
 
 use std::{fs, time::Instant};
 
 use hornero::{
-    chain::columns::get_data_column_sidecars,
+    chain::columns::{ColumnFrame, columns_of_pool, get_data_column_sidecars},
     crypto::{
         kzg::{CellsAndProofs, blob_to_kzg_commitment, compute_cells, compute_cells_and_kzg_proofs, prepare},
         verify_data_column_sidecar_kzg_proofs, verify_data_columns_kzg_proofs,
     },
-    types::{BeaconBlockHeader, Blob, DataColumnSidecar, KZGCommitment, SignedBeaconBlockHeader},
+    engine::PooledBlob,
+    types::{
+        BeaconBlockHeader, Blob, BlobParameters, ColumnIndex, Config, DataColumnSidecar, KZGCommitment,
+        SignedBeaconBlockHeader,
+    },
 };
 
 /// Repetitions, of which the fastest counts.
@@ -38,9 +42,26 @@ fn main() {
         let header = SignedBeaconBlockHeader { message, signature: Default::default() };
         let commitments = commitments.try_into().expect("few");
         let columns = get_data_column_sidecars(header, commitments, Default::default(), &cells);
-        drop((blobs, cells));
         verify(&columns[..SAMPLED], count);
+        let pooled = blobs.into_iter().zip(cells).map(|(blob, (_, proofs))| PooledBlob { blob, proofs }).collect();
+        make(&ColumnFrame::of_column(&columns[0]), pooled);
     }
+}
+
+/// Our columns, of what the execution client has in its pool.
+fn make(frame: &ColumnFrame, blobs: Vec<PooledBlob>) {
+    let any = BlobParameters { epoch: 0, max_blobs_per_block: blobs.len() as u64 };
+    let config = Config { blob_schedule: vec![any], ..Config::default() };
+    let ours: Vec<ColumnIndex> = (0..SAMPLED as ColumnIndex).map(|number| number * 16).collect();
+    let count = blobs.len();
+    peak_kib();
+    let before = resident_kib();
+    let time = fastest(RUNS, || {
+        let made = columns_of_pool(&config, frame, &ours, blobs.clone()).expect("the block's own blobs");
+        assert_eq!(made.len(), SAMPLED);
+    });
+    let more = peak_kib().saturating_sub(before);
+    println!("{count} blobs of the pool: {SAMPLED} columns made in {time:.1} ms; peak over resident {more} KiB");
 }
 
 fn verify(columns: &[DataColumnSidecar], blobs: usize) {

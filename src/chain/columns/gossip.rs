@@ -8,7 +8,7 @@ use std::{
 
 use async_channel::Receiver;
 
-use super::{ColumnSource, fetch::bytes_of};
+use super::{BlobsOf, ColumnSource, fetch::bytes_of};
 use crate::{
     chain::{
         Shared, TaskError,
@@ -147,6 +147,9 @@ async fn judge(shared: &Arc<Shared>, batch: Vec<GossipColumn>, early: &mut Early
             metrics::inc(&GOSSIP_VERDICTS, &[("topic", topic.label()), ("verdict", verdict.label())]);
             shared.tell_network(NetworkCommand::Verdict { topic, id, verdict });
         }
+    }
+    for (root, column) in &good {
+        shared.learn_of_blobs(*root, BlobsOf::Column(column.clone()));
     }
     shared.take_columns(good, ColumnSource::Gossip).await;
     shared.columns.in_hand.fetch_sub(bytes, Ordering::Relaxed);

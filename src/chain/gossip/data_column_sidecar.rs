@@ -65,6 +65,15 @@ pub fn check_data_column_sidecar_gossip<'a>(
     Ok(CheckedColumn { block_root: header.message.tree_hash_root(), sidecar, mark })
 }
 
+/// As [`validate_data_column_sidecar_gossip`], for a column that we made of our execution client's blobs: it counts like one that
+/// came by gossip, but its proofs are not looked at. Whether it may be published, which is then remembered.
+/// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#distributed-blob-publishing-using-blobs-retrieved-from-local-execution-layer-client>
+pub fn claim_data_column_sidecar(view: &View, sidecar: &DataColumnSidecar) -> Result<(), Refusal> {
+    let subnet = compute_subnet_for_data_column_sidecar(view.config, sidecar.index);
+    let checked = check_data_column_sidecar_gossip(view, sidecar, subnet)?;
+    view.seen.remember(checked.mark)
+}
+
 /// Checks the proofs of columns, those of all at once, and one by one only where something is wrong; and remembers the good
 /// ones. For each the root of its block, or what is wrong.
 pub fn finish_data_column_sidecars(

@@ -30,13 +30,13 @@ const NODE: [u8; 32] = [7; 32];
 const BLOCKS: u64 = 3;
 
 /// Two blobs.
-fn blobs() -> Vec<Blob> {
+pub(super) fn blobs() -> Vec<Blob> {
     let byte = |blob: usize, at: usize| if at.is_multiple_of(32) { 0 } else { (at * 7 / 3 + blob) as u8 };
     (0..2).map(|blob| Blob::new((0..4096 * 32).map(|at| byte(blob, at)).collect()).unwrap()).collect()
 }
 
 /// Their cells with proofs: computed once, as it takes long.
-fn cells() -> &'static [CellsAndProofs] {
+pub(super) fn cells() -> &'static [CellsAndProofs] {
     static CELLS: OnceLock<Vec<CellsAndProofs>> = OnceLock::new();
     CELLS.get_or_init(|| blobs().iter().map(|blob| compute_cells_and_kzg_proofs(blob).unwrap()).collect())
 }
@@ -81,11 +81,11 @@ impl Made {
         MADE.get_or_init(Made::new)
     }
 
-    fn block(&self, at: usize) -> &Arc<SignedBeaconBlock> {
+    pub fn block(&self, at: usize) -> &Arc<SignedBeaconBlock> {
         &self.blocks[at]
     }
 
-    fn column(&self, at: usize, index: ColumnIndex) -> DataColumnSidecar {
+    pub fn column(&self, at: usize, index: ColumnIndex) -> DataColumnSidecar {
         DataColumnSidecar::clone(&self.columns[at][index as usize])
     }
 
@@ -99,7 +99,7 @@ impl Made {
     }
 }
 
-fn rig_with(path: &Path, clock: Clock, change: impl Fn(&mut ChainConfig)) -> Rig {
+pub(super) fn rig_with(path: &Path, clock: Clock, change: impl Fn(&mut ChainConfig)) -> Rig {
     let (mut setup, commands) = setup(path, checkpoint(), clock, Capacities::default());
     setup.node_id = Some(NODE);
     change(&mut setup);
@@ -119,7 +119,7 @@ fn rig(path: &Path, clock: Clock) -> Rig {
 }
 
 /// In the block's own slot, before votes are due.
-fn clock_in(slot: Slot) -> Clock {
+pub(super) fn clock_in(slot: Slot) -> Clock {
     let clock = clock_at(slot);
     clock.set_ms(clock.start_of(slot) + 100);
     clock

@@ -45,6 +45,7 @@ impl Bench {
             chain_id: config.deposit_chain_id,
             schedule: schedule(&config, state.genesis_time),
             maker: Engine::StandIn(StandIn::default()),
+            pool: Default::default(),
             has_short_slots: true,
         };
         let server = StandInServer::start((Ipv4Addr::LOCALHOST, 0).into(), options).unwrap();

@@ -26,6 +26,7 @@ use crate::{
     },
     crypto::{DOMAIN_BEACON_PROPOSER, compute_domain, compute_signing_root},
     db::{Database, DbConfig},
+    engine::PooledBlob,
     types::{ColumnIndex, DataColumnSidecar, GossipMessage, Hash256, Slot, Topic, compute_epoch_at_slot},
 };
 
@@ -125,14 +126,26 @@ pub fn peer(name: &str) -> Peer {
     Peer(name.into())
 }
 
-/// An execution client that finds every payload valid: those of the recorded chain are.
+/// An execution client that finds every payload valid: those of the recorded chain are. It knows no blobs.
 pub fn contented() -> ExecutionQueue {
+    contented_with(|_| None)
+}
+
+/// As [`contented`], with blobs by their hashes; silent about them if it is none.
+pub fn contented_with(
+    mut blobs: impl FnMut(Vec<Hash256>) -> Option<Vec<Option<PooledBlob>>> + Send + 'static,
+) -> ExecutionQueue {
     let (commands, asked) = async_channel::bounded(16);
     smol::spawn(async move {
         while let Ok(command) = asked.recv().await {
-            let (ExecutionCommand::NewPayload { reply, .. } | ExecutionCommand::ForkchoiceUpdated { reply, .. }) =
-                command;
-            let _ = reply.try_send(PayloadVerdict::Valid);
+            match command {
+                ExecutionCommand::NewPayload { reply, .. } | ExecutionCommand::ForkchoiceUpdated { reply, .. } => {
+                    let _ = reply.try_send(PayloadVerdict::Valid);
+                }
+                ExecutionCommand::Blobs { hashes, reply, .. } => {
+                    let _ = blobs(hashes).map(|blobs| reply.try_send(blobs));
+                }
+            }
         }
     })
     .detach();

@@ -53,6 +53,11 @@ impl ExecutionClient {
         if self.shared.link.has(GET_BLOBS_V2) {
             return self.ask_blobs(GET_BLOBS_V2, hashes, |item| cells(GET_BLOBS_V2, item)).await;
         }
+        if !self.shared.link.has(GET_BLOBS_V3) {
+            // Many a client never had a pool of such blobs: it is not asked in vain for every block.
+            let words = "it does not offer to".into();
+            return Err(ClientError::Unsupported { method: GET_BLOBS_V2.name, words });
+        }
         self.get_blobs_partly(hashes).await
     }
 
@@ -98,5 +103,24 @@ fn cells(method: Method, item: Option<BlobAndProofV2>) -> Result<Option<PooledBl
             Err(ClientError::Nonsense { method: method.name, reason })
         }
         item => Ok(item.map(|item| PooledBlob { blob: item.blob.0, proofs: item.proofs })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Secret, Session};
+
+    #[test]
+    fn a_client_without_a_pool_is_not_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (secret, _) = Secret::load_or_make(&folder.path().join("jwt.hex")).unwrap();
+        // Nobody listens there.
+        let client = ExecutionClient::new("http://127.0.0.1:1", secret);
+        let ask = || smol::block_on(client.get_blobs(ForkName::Fulu, &[Hash256::ZERO]));
+        client.shared.link.met("", Session::default());
+        assert!(matches!(ask(), Err(ClientError::Unsupported { .. })));
+        client.shared.link.met("", Session { methods: [GET_BLOBS_V3.name.into()].into(), ..Session::default() });
+        assert!(matches!(ask(), Err(ClientError::Unreachable { .. })));
     }
 }

@@ -20,7 +20,9 @@ use super::super::{
 };
 use crate::{
     chain::checkpoint::Sources,
-    engine::{Engine, ExecutionClient, LatestBlock, Secret, StandIn, StandInOptions, StandInServer, schedule},
+    engine::{
+        BlobsBundle, Engine, ExecutionClient, LatestBlock, Secret, StandIn, StandInOptions, StandInServer, schedule,
+    },
     types::{Checkpoint, Config, Hash256, Slot},
     validator::{self, InteropKeys, ValidatorConfig},
 };
@@ -35,6 +37,9 @@ const BRANCH: usize = 64;
 pub(super) struct Devnet {
     /// Who makes the payloads of the stand-ins.
     maker: Engine,
+    /// The blobs of its payloads: every second node's stand-in knows them before they are in a block, as if their transactions had
+    /// gone round; the others wait for columns.
+    blobs: BlobsBundle,
     /// The first payload of all stand-ins' chains.
     genesis: LatestBlock,
     /// The execution clients' stand-ins, one for each node.
@@ -117,7 +122,8 @@ impl Devnet {
         let blobs = blobs.map_err(|error| format!("the blobs can't be made: {error}"))?;
         let datadir = datadir.to_path_buf();
         let mut devnet = Devnet {
-            maker: Engine::StandIn(StandIn::with_blobs(blobs)),
+            maker: Engine::StandIn(StandIn::with_blobs(blobs.clone())),
+            blobs,
             genesis: first_payload(&genesis),
             stand_ins: Vec::new(),
             has_blobs: arguments.blobs > 0,
@@ -148,7 +154,8 @@ impl Devnet {
     async fn add(&mut self, checkpoint: CheckpointChoice) -> Result<(), String> {
         let number = self.first + self.nodes.len();
         let datadir = self.datadir.join(format!("node{number}"));
-        let engine = self.stand_in(&datadir)?;
+        let pool = if number.is_multiple_of(2) { self.blobs.clone() } else { BlobsBundle::default() };
+        let engine = self.stand_in(&datadir, pool)?;
         let first = self.nodes.first().map(|node| node.network.local_enr().to_base64());
         let finding = Finding { port: None, boot_nodes: self.boot_nodes.iter().cloned().chain(first).collect() };
         let everyone = self.nodes.iter().flat_map(addresses);
@@ -171,7 +178,7 @@ impl Devnet {
     }
 
     /// Starts a stand-in for one more node, which speaks to it as to any execution client.
-    fn stand_in(&mut self, datadir: &Path) -> Result<Engine, String> {
+    fn stand_in(&mut self, datadir: &Path, pool: BlobsBundle) -> Result<Engine, String> {
         let failed =
             |error: &dyn std::fmt::Display| format!("the stand-in of an execution client did not start: {error}");
         fs::create_dir_all(datadir).map_err(|error| failed(&error))?;
@@ -183,6 +190,7 @@ impl Devnet {
             chain_id: config.deposit_chain_id,
             schedule: schedule(config, self.genesis_time),
             maker: self.maker.clone(),
+            pool,
             has_short_slots: true,
         };
         let server =

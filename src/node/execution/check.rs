@@ -93,6 +93,7 @@ mod tests {
             chain_id: config.deposit_chain_id,
             schedule: schedule(&config, GENESIS),
             maker: Engine::StandIn(Default::default()),
+            pool: Default::default(),
             has_short_slots: false,
         };
         let server = StandInServer::start((Ipv4Addr::LOCALHOST, 0).into(), options).unwrap();
