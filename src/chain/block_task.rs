@@ -144,11 +144,14 @@ impl BlockTask {
             self.check_data(root).await?;
         }
         let parent_state = self.shared.state(self.work.block.message.parent_root).await?;
-        let (processed, payload) = smol::future::zip(self.process(parent_state.clone()), self.new_payload()).await;
+        let process = async { (self.process(parent_state.clone()).await, self.shared.clock.now_ms()) };
+        let ((processed, processed_ms), payload) = smol::future::zip(process, self.new_payload()).await;
         self.is_payload_verified = self.shared.execution.is_some()
             && matches!(payload, Ok(PayloadStatus::Valid) | Err(BlockError::Invalid(_)));
         let (state, cost, mut imported) = processed?;
-        self.stage("transition");
+        self.stage_until("transition", processed_ms);
+        // What the execution client took longer.
+        self.stage("payload");
         imported.payload_status = payload?;
         self.pass_on();
         let block = self.work.block.clone();
@@ -269,7 +272,10 @@ impl BlockTask {
                 let news = StoreMessage::InvalidChild { parent_root, latest_valid_hash };
                 // A store task that has ended needs no news.
                 let _ = self.shared.store.send(news).await;
-                Err(BlockError::Invalid(format!("the execution client says that the payload is not valid: {reason}")))
+                Err(BlockError::Invalid(format!(
+                    "the execution client says that the payload is not valid: {reason}; if others follow this block, update \
+                     the client and start both again"
+                )))
             }
             Some(Ok(PayloadVerdict::Syncing) | Err(_)) | None => Ok(PayloadStatus::NotValidated),
         }
@@ -346,7 +352,7 @@ impl BlockTask {
         };
         tracing::debug!(slot, %root, source = ?self.work.source, %error, "block not imported");
         if let BlockError::Invalid(_) = error {
-            tracing::warn!(slot, %root, %error, "a block was refused; nothing is to be done unless it was your own");
+            tracing::warn!(slot, %root, %error, "a block was refused; nothing is to be done unless it was your own, or others follow it");
         }
         let is_invalid =
             matches!(error, BlockError::Invalid(_) | BlockError::KnownInvalid | BlockError::InvalidPayload);
@@ -376,10 +382,14 @@ impl BlockTask {
 
     /// Ends a stage: records how long it took.
     fn stage(&mut self, name: &'static str) {
-        let now = self.shared.clock.now_ms();
-        let seconds = now.saturating_sub(self.stage_ms) as f64 / 1000.0;
+        self.stage_until(name, self.shared.clock.now_ms());
+    }
+
+    /// Ends a stage that was over at this time.
+    fn stage_until(&mut self, name: &'static str, end_ms: u64) {
+        let seconds = end_ms.saturating_sub(self.stage_ms) as f64 / 1000.0;
         metrics::observe(&BLOCK_STAGE_SECONDS, &[("stage", name)], seconds);
-        self.stage_ms = now;
+        self.stage_ms = end_ms;
     }
 }
 

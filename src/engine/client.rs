@@ -181,6 +181,7 @@ impl ExecutionClient {
         metrics::observe(&EXECUTION_REQUEST_SECONDS, &[("method", method.name)], begun.elapsed().as_secs_f64());
         let label = result.as_ref().err().map_or("ok", ClientError::label);
         metrics::inc(&EXECUTION_REQUESTS, &[("method", method.name), ("result", label)]);
+        self.shared.link.note(method, result.as_ref().err());
         match &result {
             Err(error) if error.is_silence() => self.shared.link.failed(error, Instant::now()),
             _ => self.shared.link.answered(),

@@ -160,12 +160,8 @@ fn verdict(status: Result<PayloadStatus, ClientError>) -> Option<PayloadVerdict>
             Some(PayloadVerdict::Invalid { reason, latest_valid_hash })
         }
         Ok(PayloadStatus::Syncing | PayloadStatus::Accepted) => Some(PayloadVerdict::Syncing),
-        // That the client is gone was said once already.
-        Err(error) if error.is_lost() => None,
-        Err(error) => {
-            tracing::warn!("{error}; payloads stay unverified until it answers");
-            None
-        }
+        // What is wrong was said once already.
+        Err(_) => None,
     }
 }
 

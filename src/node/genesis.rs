@@ -33,6 +33,15 @@ pub struct Genesis {
     pub block: SignedBeaconBlock,
 }
 
+impl Genesis {
+    /// The same on another execution chain, which begins with this block.
+    pub fn on_execution_chain(mut self, block_hash: Hash256) -> Genesis {
+        self.state.latest_execution_payload_header.block_hash = block_hash;
+        self.block.message.state_root = self.state.hash_tree_root();
+        self
+    }
+}
+
 /// The configuration of a devnet: every fork up to Fulu from the first slot, in this build's preset.
 pub fn devnet_config(genesis_time: u64, slot_duration_ms: u64) -> Config {
     let version = |fork: u8| Version::new([fork, 0, 0, VERSION_SUFFIX]);
@@ -157,6 +166,15 @@ mod tests {
         assert_eq!(BeaconState::from_reader(ForkName::Fulu, &mut bytes.as_slice()).unwrap(), state);
         assert_eq!(state.proposer_lookahead.len(), PROPOSER_LOOKAHEAD_LENGTH);
         assert!(state.current_sync_committee.pubkeys.iter().all(|key| state.validators.index_of(key).is_some()));
+    }
+
+    #[test]
+    fn another_execution_chain_gives_another_genesis() {
+        let genesis = interop_genesis(&devnet_config(1_700_000_000, 1000), 8).unwrap();
+        let other = genesis.clone().on_execution_chain(Hash256::repeat_byte(7));
+        assert_eq!(other.state.latest_execution_payload_header.block_hash, Hash256::repeat_byte(7));
+        assert_eq!(other.state.clone().hash_tree_root(), other.block.message.state_root);
+        assert_ne!(other.block.root(), genesis.block.root());
     }
 
     #[test]

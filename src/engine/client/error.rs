@@ -102,6 +102,17 @@ impl ClientError {
         matches!(self, ClientError::Unreachable { .. } | ClientError::Auth(_))
     }
 
+    /// Whether the method works and only the payload is not to be had; whoever asked for it says so.
+    pub(super) fn is_about_a_payload(&self) -> bool {
+        matches!(
+            self,
+            ClientError::UnknownPayload
+                | ClientError::NoPayload(_)
+                | ClientError::NoPayloads(_)
+                | ClientError::InvalidAttributes(_)
+        )
+    }
+
     /// Whether there was no answer at all.
     pub(super) fn is_silence(&self) -> bool {
         self.is_lost() || matches!(self, ClientError::Timeout { .. })

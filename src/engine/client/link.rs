@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{error::ClientError, method::Method};
+use super::{
+    error::ClientError,
+    method::{EXCHANGE_CAPABILITIES, GET_CLIENT_VERSION_V1, Method},
+};
 use crate::{
     engine::ClientVersion,
     metrics::{self, EXECUTION_CLIENT_UP},
@@ -51,6 +54,8 @@ struct Inner {
     retry_at: Option<Instant>,
     /// Calls in a row that were not answered in time.
     timeouts: u32,
+    /// Methods that failed when they were last called, by a client that is there.
+    ailing: BTreeSet<&'static str>,
     sessions: u64,
 }
 
@@ -114,6 +119,23 @@ impl Link {
         self.inner().timeouts = 0;
     }
 
+    /// How a call to a client that is there went. Says so when a method begins to fail, and when it works again: a client with a
+    /// full disk fails at every call.
+    pub fn note(&self, method: Method, error: Option<&ClientError>) {
+        let is_optional = method == EXCHANGE_CAPABILITIES || method == GET_CLIENT_VERSION_V1;
+        if is_optional || error.is_some_and(|error| error.is_lost() || error.is_about_a_payload()) {
+            return;
+        }
+        let ailing = &mut self.inner().ailing;
+        match error {
+            Some(error) if ailing.insert(method.name) => {
+                tracing::warn!("{error}. Payloads stay unverified until that works; we say so then");
+            }
+            None if ailing.remove(method.name) => tracing::info!("the execution client answers {} again", method.name),
+            _ => {}
+        }
+    }
+
     /// A call was not answered, or we could not meet. Says so if that is news.
     pub fn failed(&self, error: &ClientError, now: Instant) {
         let mut inner = self.inner();
@@ -132,6 +154,7 @@ impl Link {
         inner.failures = if was_up { 0 } else { inner.failures.saturating_add(1) };
         inner.retry_at = inner.failures.checked_sub(1).map(|doublings| now + wait(doublings));
         inner.state = State::Lost(error.clone());
+        inner.ailing.clear();
         drop(inner);
         metrics::set(&EXECUTION_CLIENT_UP, &[], 0.0);
         if is_news {
@@ -178,6 +201,25 @@ mod tests {
         assert_eq!(waits.iter().map(Duration::as_millis).collect::<Vec<_>>(), [500, 1000, 2000, 4000, 4000, 4000]);
         link.met("http://here", Session::default());
         assert_eq!((link.may_try(now), link.sessions()), (Ok(()), 2));
+    }
+
+    #[test]
+    fn a_method_that_fails_is_noted_until_it_works_or_the_client_is_lost() {
+        let (link, now) = (Link::default(), Instant::now());
+        link.met("http://here", Session::default());
+        let is_ailing = |method: Method| link.inner().ailing.contains(method.name);
+        let (syncing, version) = (crate::engine::client::ETH_SYNCING, GET_CLIENT_VERSION_V1);
+        link.note(syncing, Some(&late()));
+        link.note(version, Some(&late()));
+        assert!(is_ailing(syncing) && !is_ailing(version));
+        // That a payload is not known is no ailment, and no cure.
+        link.note(syncing, Some(&ClientError::UnknownPayload));
+        assert!(is_ailing(syncing));
+        link.note(syncing, None);
+        assert!(!is_ailing(syncing));
+        link.note(syncing, Some(&late()));
+        link.failed(&gone(), now);
+        assert!(!is_ailing(syncing));
     }
 
     #[test]
