@@ -24,7 +24,7 @@ mod transfers;
 
 use std::{path::Path, time::Instant};
 
-use chain::{Chain, FEE_RECIPIENT, beside, peer_of};
+use chain::{Chain, beside, peer_of};
 use ethrex::{CHAIN_ID, Ethrex};
 use hornero::{
     engine::{BlobsBundle, ClientError, ExecutionClient, Secret},
@@ -35,6 +35,8 @@ use serde_json::{Value, json};
 use smol::block_on;
 use transfers::{AMOUNT, Wallet};
 
+/// Who gets the fees of the validators' blocks.
+const FEE_RECIPIENT: &str = "0xfefefefefefefefefefefefefefefefefefefefe";
 const SLOTS_PER_EPOCH: u64 = 8;
 /// Timestamps of real payloads are whole seconds, each later than the one before.
 const SLOT_MS: u64 = 2000;

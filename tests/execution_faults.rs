@@ -20,8 +20,8 @@ use std::{
 
 use chain::{Chain, beside, peer_of};
 use hornero::{
-    engine::{Engine, Fault, LatestBlock, Secret, StandInOptions, StandInServer},
-    types::{ForkName, Hash256},
+    engine::{Engine, Fault, LatestBlock, Secret, StandInOptions, StandInServer, schedule},
+    types::Hash256,
 };
 use node::{Node, Syncing};
 
@@ -32,8 +32,8 @@ const EXECUTION_GENESIS: Hash256 = Hash256::repeat_byte(0x42);
 /// Slots for which a fault lasts after it was noticed.
 const SLOTS: usize = 3;
 /// Warnings in those slots at most: one each when a payload can't be judged, when a fork choice can't be told, when the client
-/// does not say whether it is there, and when it counts as gone.
-const WARNINGS: usize = 4;
+/// does not say whether it is there, and when it counts as gone; and one in each epoch for as long as it does.
+const WARNINGS: usize = 6;
 /// Most of a slot, as eight of twelve seconds would be.
 const SLOW: Duration = Duration::from_millis(600);
 /// Longer than the API gives any method.
@@ -65,7 +65,8 @@ fn cases() -> Vec<Case> {
         gone("not there", Fault::Down, "can't be reached", "unreachable"),
         gone("drops connections", Fault::DropConnections, "can't be reached", "unreachable"),
         gone("wrong secret", Fault::Unauthorized, "refuses our token", "auth"),
-        there("syncing", Fault::Syncing, "payloads unverified", "ok"),
+        gone("clock ahead", Fault::Clock(90), "its clock is 90 s ahead of ours", "auth"),
+        there("syncing", Fault::Syncing, "  unverified", "ok"),
         there("nonsense", Fault::Nonsense, "something else than the API says", "nonsense"),
         there("full disk", full, "no space left on device", "error"),
         Case {
@@ -116,7 +117,7 @@ fn stand_in(chain: &Chain, folder: &Path, name: &str, port: u16) -> (StandInServ
         secret,
         genesis: LatestBlock { number: 0, hash: EXECUTION_GENESIS, timestamp: begin },
         chain_id: CHAIN_ID,
-        forks: vec![(begin, ForkName::Fulu)],
+        schedule: schedule(&chain.config, begin),
         maker: Engine::StandIn(Default::default()),
         has_short_slots: false,
     };

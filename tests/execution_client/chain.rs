@@ -13,7 +13,6 @@ use hornero::{
     types::{Config, Hash256},
     validator::{self, InteropKeys, ValidatorConfig},
 };
-use serde_json::json;
 use ssz::Encode;
 
 use super::node::Node;
@@ -25,8 +24,6 @@ const DELAY: u64 = 8;
 /// Gwei of validators for each custody group, an eighth of the usual: 16 validators of 32 ETH keep all 128 groups, so that
 /// whoever comes later finds those that it samples.
 const GWEI_PER_GROUP: u64 = 4_000_000_000;
-/// Who gets the fees.
-pub const FEE_RECIPIENT: &str = "0x00000000000000000000000000000000000000fe";
 
 pub struct Chain {
     pub config: Arc<Config>,
@@ -76,10 +73,6 @@ impl Chain {
 
     /// Gives all validators to a node.
     pub fn validate(&mut self, node: &Node) {
-        let prepared: Vec<_> = (0..VALIDATORS)
-            .map(|index| json!({"validator_index": index.to_string(), "fee_recipient": FEE_RECIPIENT}))
-            .collect();
-        node.post("/eth/v1/validator/prepare_beacon_proposer", &json!(prepared));
         let config = ValidatorConfig {
             beacon_url: node.rest.clone(),
             keys: Arc::new(InteropKeys::new(0..VALIDATORS)),

@@ -140,12 +140,6 @@ impl Node {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {path}: {error}", self.name))
     }
 
-    pub fn post(&self, path: &str, body: &Value) {
-        let answer = agent().post(format!("{}{path}", self.rest)).header("content-type", "application/json");
-        let answer = answer.send(body.to_string()).unwrap_or_else(|error| panic!("{}: {path}: {error}", self.name));
-        assert_eq!(answer.status(), 200, "{}: {path}", self.name);
-    }
-
     pub fn metrics(&self) -> String {
         self.ask("/metrics", "text/plain").body_mut().with_config().limit(16 << 20).read_to_string().unwrap()
     }

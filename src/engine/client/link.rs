@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     error::ClientError,
-    method::{EXCHANGE_CAPABILITIES, GET_CLIENT_VERSION_V1, Method},
+    method::{ETH_CONFIG, EXCHANGE_CAPABILITIES, GET_CLIENT_VERSION_V1, Method},
 };
 use crate::{
     engine::ClientVersion,
@@ -122,14 +122,14 @@ impl Link {
     /// How a call to a client that is there went. Says so when a method begins to fail, and when it works again: a client with a
     /// full disk fails at every call.
     pub fn note(&self, method: Method, error: Option<&ClientError>) {
-        let is_optional = method == EXCHANGE_CAPABILITIES || method == GET_CLIENT_VERSION_V1;
+        let is_optional = [EXCHANGE_CAPABILITIES, GET_CLIENT_VERSION_V1, ETH_CONFIG].contains(&method);
         if is_optional || error.is_some_and(|error| error.is_lost() || error.is_about_a_payload()) {
             return;
         }
         let ailing = &mut self.inner().ailing;
         match error {
             Some(error) if ailing.insert(method.name) => {
-                tracing::warn!("{error}. Payloads stay unverified until that works; we say so then");
+                tracing::warn!("{error} (said once, until it works again)");
             }
             None if ailing.remove(method.name) => tracing::info!("the execution client answers {} again", method.name),
             _ => {}
