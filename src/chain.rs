@@ -15,6 +15,7 @@
 //! | subnets | which subnets our validators need | the clock, the API |
 //! | light clients | what is collected for light clients, and which updates were passed on | the store (events), serve, the network |
 //! | ahead | - | the clock: what the next epoch needs |
+//! | payloads | - | the clock: old blocks whose payloads the execution client keeps |
 //! | keys | how much of the file of decompressed keys is filled | the clock |
 //! | recorder | what is written behind the chain: canonical index, states, fork choice, pruning | store |
 //!
@@ -43,6 +44,7 @@ mod limits;
 mod memory;
 mod messages;
 pub mod network;
+mod payloads;
 mod pending;
 pub mod pools;
 pub mod produce;
@@ -96,7 +98,7 @@ pub use custody::get_validators_custody_requirement;
 pub use error::{BlockError, StartError, TaskError};
 pub use events::ChainEvent;
 use events::Subscribers;
-pub use execution::{ExecutionCommand, ExecutionQueue, PayloadVerdict};
+pub use execution::{BodiesRequest, ExecutionCommand, ExecutionQueue, PayloadVerdict};
 use gossip::{InvalidBlocks, Seen, View};
 pub use handle::ChainHandle;
 use light_client_task::LightClientMessage;
@@ -105,6 +107,7 @@ use memory::Sizes;
 pub use memory::{CacheBytes, StateSizes};
 use messages::MessageWork;
 use network::{GossipId, NetworkCommand, Peer, Status};
+pub use payloads::{BlindReport, PayloadError};
 use pending::PendingMessage;
 use pools::Verified;
 use range_sync::SyncMessage;
@@ -360,4 +363,6 @@ pub struct ChainConfig {
     pub capacities: Capacities,
     /// Whether to fetch the blocks before the anchor that peers may ask for.
     pub backfill: bool,
+    /// Whether old blocks are stored without payloads that the execution client keeps.
+    pub prune_payloads: bool,
 }

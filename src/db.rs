@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `index/` | sled: where each block is, the canonical chain, small values; its lock guards the whole directory |
 //! | `blocks/<range>-<part>.seg` | blocks of [`SLOTS_PER_SEGMENT`] slots, appended as they come, deleted as a whole |
+//! | `blinded/<range>-<part>.seg` | the same blocks, once the execution client is known to keep their payloads, without these |
 //! | `columns/<range>-<part>.seg` | data columns, in the same way |
 //! | `states/<slot>-<root>.ssz_snappy` | a state each |
 //! | `differences/<range>-<part>.seg` | states as differences against one of `states/`, in pieces, deleted as a whole |
@@ -13,6 +14,7 @@
 //! Bulk data is synced before the index names it, so the index never names what is not there; what a crash left out of the
 //! index is found when the directory is opened. All calls block: from a task, use `smol::unblock`.
 
+mod blinded;
 mod columns;
 mod difference;
 mod error;
@@ -48,19 +50,21 @@ use crate::{
     metrics,
     types::{Config, Hash256, SignedBeaconBlock, Slot},
 };
+pub use blinded::StoredBlock;
 pub use difference::{Difference, DifferenceReader};
 pub use error::DbError;
 use index::Index;
 pub use open::{DbConfig, OpenReport, TornTail};
 pub use prune::PruneReport;
-use schema::BlockEntry;
 pub use schema::{Anchor, Network, SLOTS_PER_SEGMENT};
+use schema::{BlockEntry, Form};
 use segment::Segments;
 use state::StateFiles;
 pub use state::StateReader;
 
 const INDEX_DIR: &str = "index";
 const BLOCKS_DIR: &str = "blocks";
+const BLINDED_DIR: &str = "blinded";
 const COLUMNS_DIR: &str = "columns";
 const STATES_DIR: &str = "states";
 const DIFFERENCES_DIR: &str = "differences";
@@ -89,6 +93,7 @@ struct Inner {
     reserve: u64,
     index: Index,
     blocks: Segments,
+    blinded: Segments,
     columns: Segments,
     states: StateFiles,
     differences: Segments,
@@ -111,14 +116,27 @@ impl Inner {
         self.write_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn segments(&self, form: Form) -> &Segments {
+        match form {
+            Form::Whole => &self.blocks,
+            Form::Blinded => &self.blinded,
+        }
+    }
+
     fn entry(&self, root: Hash256) -> Result<Option<(BlockEntry, Vec<u8>)>, DbError> {
-        let Some(entry) = self.index.block(&root)? else { return Ok(None) };
-        Ok(self.blocks.read(entry.location, root)?.map(|ssz| (entry, ssz)))
+        // A second time, should the block have been blinded in between: then it is elsewhere.
+        for _ in 0..2 {
+            let Some(entry) = self.index.block(&root)? else { return Ok(None) };
+            if let Some(ssz) = self.segments(entry.form).read(entry.location, root)? {
+                return Ok(Some((entry, ssz)));
+            }
+        }
+        Ok(None)
     }
 
     fn unreadable(&self, entry: &BlockEntry, reason: &'static str) -> DbError {
         let at = entry.location;
-        DbError::Corrupt { file: self.blocks.path(at.segment), offset: at.offset, reason }
+        DbError::Corrupt { file: self.segments(entry.form).path(at.segment), offset: at.offset, reason }
     }
 }
 
@@ -127,6 +145,8 @@ impl Inner {
 pub struct DiskUsage {
     /// Segment files of blocks.
     pub blocks: u64,
+    /// Segment files of blocks without their payloads.
+    pub blinded: u64,
     /// Segment files of data columns.
     pub columns: u64,
     /// State files.
@@ -140,7 +160,7 @@ pub struct DiskUsage {
 impl DiskUsage {
     /// All of it, but for the fork-choice snapshot.
     pub fn total(&self) -> u64 {
-        self.blocks + self.columns + self.states + self.differences + self.index
+        self.blocks + self.blinded + self.columns + self.states + self.differences + self.index
     }
 }
 
@@ -163,33 +183,31 @@ impl Database {
             }
             let (slot, parent_root) = (block.message.slot, block.message.parent_root);
             let location = append.put(slot, *root, &block.as_ssz_bytes())?;
-            entries.push((*root, BlockEntry { location, slot, parent_root }));
+            entries.push((*root, BlockEntry { form: Form::Whole, location, slot, parent_root }));
         }
         if entries.is_empty() {
             return Ok(());
         }
-        let ends = append.new_ends();
-        append.commit()?;
-        let indexed = inner.index.put_blocks(&entries).and_then(|()| inner.index.flush());
-        // sled does not recover from a failed write: without this, every further try would make the segment longer.
-        inner.index_failed.store(indexed.is_err(), Ordering::Relaxed);
-        indexed?;
-        // Not flushed: should these be lost, the next opening reads a little more than it needs to.
-        ends.iter().try_for_each(|(id, end)| inner.index.set_mark(*id, *end))
+        inner.commit_blocks(Form::Whole, append, &entries)
     }
 
     /// The block with this root; none if it is not stored. [`DbError::Corrupt`] if it is damaged: [`Self::forget_block`]
-    /// makes room for another copy.
+    /// makes room for another copy. [`DbError::Blinded`] if its payload is only with the execution client, as may be long
+    /// after the block is finalized.
     pub fn block(&self, root: Hash256) -> Result<Option<SignedBeaconBlock>, DbError> {
-        let Some((entry, ssz)) = self.inner.entry(root)? else { return Ok(None) };
-        SignedBeaconBlock::from_ssz_bytes_by_slot(&self.inner.config, &ssz).map(Some).map_err(|_| {
-            self.inner.unreadable(&entry, "the record is not a block of this network and of this build's preset")
-        })
+        match self.stored_block(root)? {
+            None => Ok(None),
+            Some(StoredBlock::Whole(block)) => Ok(Some(block)),
+            Some(StoredBlock::Blinded(block)) => Err(DbError::Blinded { slot: block.slot() }),
+        }
     }
 
-    /// Slot and SSZ of the block with this root, for serving it.
+    /// Slot and SSZ of the block with this root, for serving it. [`DbError::Blinded`] as [`Self::block`] has it.
     pub fn block_ssz(&self, root: Hash256) -> Result<Option<(Slot, Vec<u8>)>, DbError> {
-        Ok(self.inner.entry(root)?.map(|(entry, ssz)| (entry.slot, ssz)))
+        match self.inner.entry(root)? {
+            Some((entry, _)) if entry.form == Form::Blinded => Err(DbError::Blinded { slot: entry.slot }),
+            found => Ok(found.map(|(entry, ssz)| (entry.slot, ssz))),
+        }
     }
 
     /// Whether the index knows the block. Does not read it.
@@ -327,6 +345,7 @@ impl Database {
     pub fn disk_usage(&self) -> Result<DiskUsage, DbError> {
         let usage = DiskUsage {
             blocks: self.inner.blocks.list().iter().map(|(_, len)| len).sum(),
+            blinded: self.inner.blinded.list().iter().map(|(_, len)| len).sum(),
             columns: self.inner.columns.list().iter().map(|(_, len)| len).sum(),
             states: self.inner.states.size()?,
             differences: self.inner.differences.list().iter().map(|(_, len)| len).sum(),
@@ -334,6 +353,7 @@ impl Database {
         };
         let parts = [
             ("blocks", usage.blocks),
+            ("blinded", usage.blinded),
             ("columns", usage.columns),
             ("states", usage.states),
             ("differences", usage.differences),

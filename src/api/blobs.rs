@@ -34,8 +34,8 @@ pub(super) fn blobs(api: &Api, request: &Request) -> Answer {
     let named = named(request)?;
     // Megabytes, in hexadecimal: few at once.
     let _place = api.gates.stream()?;
-    let found = api.block(id)?;
-    let commitments = &found.block.message.body.blob_kzg_commitments;
+    let found = api.stored_block(id)?;
+    let commitments = found.block.commitments();
     let is_named = |hash: &Hash256| named.is_empty() || named.contains(hash);
     let wanted: Vec<usize> =
         (0..commitments.len()).filter(|at| is_named(&kzg_commitment_to_versioned_hash(&commitments[*at]))).collect();

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     chain::{BlockError, BroadcastValidation, columns::columns_of_blobs},
+    db::StoredBlock,
     metrics::{self, PROPOSAL_STAGE_SECONDS},
     types::{Hash256, SignedBeaconBlockHeader, SignedBlockContents},
 };
@@ -40,14 +41,14 @@ struct Header {
     header: SignedBeaconBlockHeader,
 }
 
-impl From<&FoundBlock> for Header {
-    fn from(found: &FoundBlock) -> Header {
+impl From<&FoundBlock<StoredBlock>> for Header {
+    fn from(found: &FoundBlock<StoredBlock>) -> Header {
         Header { root: found.root, canonical: found.canonical, header: found.block.signed_header() }
     }
 }
 
 pub(super) fn header(api: &Api, request: &Request) -> Answer {
-    let found = api.block(request.param(0).parse()?)?;
+    let found = api.stored_block(request.param(0).parse()?)?;
     json(&Standing { settled: found.settled, data: Header::from(&found) })
 }
 
@@ -71,11 +72,9 @@ pub(super) fn headers(api: &Api, request: &Request) -> Answer {
         // Blocks before the finalized one are known by their slot only.
         roots.extend(api.canonical_root(&snapshot, slot)?);
     }
-    let found = roots.into_iter().map(|root| api.block(ChainId::Root(root))).collect::<Result<Vec<_>, _>>()?;
-    let found: Vec<FoundBlock> = found
-        .into_iter()
-        .filter(|found| parent.is_none_or(|parent| found.block.message.parent_root == parent))
-        .collect();
+    let found = roots.into_iter().map(|root| api.stored_block(ChainId::Root(root))).collect::<Result<Vec<_>, _>>()?;
+    let found: Vec<FoundBlock<StoredBlock>> =
+        found.into_iter().filter(|found| parent.is_none_or(|parent| found.block.parent_root() == parent)).collect();
     let settled = Settled {
         execution_optimistic: found.iter().any(|found| found.settled.execution_optimistic),
         finalized: !found.is_empty() && found.iter().all(|found| found.settled.finalized),

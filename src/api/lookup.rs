@@ -7,7 +7,8 @@ use smol::block_on;
 
 use super::{Api, ids::ChainId, response::ApiError};
 use crate::{
-    chain::{ChainHandle, Snapshot, produce::Producer},
+    chain::{ChainHandle, PayloadError, Snapshot, produce::Producer},
+    db::StoredBlock,
     types::{
         BeaconState, ForkName, Hash256, SignedBeaconBlock, Slot, compute_epoch_at_slot, compute_start_slot_at_epoch,
     },
@@ -30,10 +31,10 @@ pub(super) struct Standing<T> {
     pub data: T,
 }
 
-/// A block and where it stands.
-pub(super) struct FoundBlock {
+/// A block, as it is stored or with its payload, and where it stands.
+pub(super) struct FoundBlock<B> {
     pub root: Hash256,
-    pub block: SignedBeaconBlock,
+    pub block: B,
     pub canonical: bool,
     pub settled: Settled,
 }
@@ -104,12 +105,23 @@ impl Api {
         Ok((canonical, Settled { execution_optimistic: snapshot.is_optimistic && !finalized, finalized }))
     }
 
-    /// The block that an id names.
-    pub(super) fn block(&self, id: ChainId) -> Result<FoundBlock, ApiError> {
+    /// The block that an id names, with its payload, which may have to be asked of the execution client.
+    pub(super) fn block(&self, id: ChainId) -> Result<FoundBlock<SignedBeaconBlock>, ApiError> {
         let root = self.block_root(id)?;
-        let block = self.chain().database().block(root)?;
+        let block = block_on(self.chain().block(root))?;
+        self.found(root, block, |block| block.message.slot)
+    }
+
+    /// The block that an id names, without its payload if it is stored so.
+    pub(super) fn stored_block(&self, id: ChainId) -> Result<FoundBlock<StoredBlock>, ApiError> {
+        let root = self.block_root(id)?;
+        let block = self.chain().database().stored_block(root)?;
+        self.found(root, block, StoredBlock::slot)
+    }
+
+    fn found<B>(&self, root: Hash256, block: Option<B>, slot: impl Fn(&B) -> Slot) -> Result<FoundBlock<B>, ApiError> {
         let block = block.ok_or_else(|| ApiError::not_found(format!("the block {root} is not stored here")))?;
-        let (canonical, settled) = self.standing(root, block.message.slot)?;
+        let (canonical, settled) = self.standing(root, slot(&block))?;
         Ok(FoundBlock { root, block, canonical, settled })
     }
 
@@ -128,5 +140,15 @@ impl Api {
         let finalized = block <= compute_start_slot_at_epoch(snapshot.finalized.epoch);
         let settled = Settled { execution_optimistic: snapshot.is_optimistic && !finalized, finalized };
         Ok(FoundState { state, settled })
+    }
+}
+
+impl From<PayloadError> for ApiError {
+    fn from(error: PayloadError) -> ApiError {
+        match error {
+            PayloadError::Db(error) => error.into(),
+            PayloadError::Missing => ApiError::not_found(error),
+            PayloadError::Unavailable | PayloadError::Wrong => ApiError::unavailable(error),
+        }
     }
 }

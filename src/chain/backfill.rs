@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     crypto::{DOMAIN_BEACON_PROPOSER, SignatureSet, compute_domain, compute_signing_root, verify_sets},
-    db::DbError,
+    db::{DbError, StoredBlock},
     metrics::{self, BACKFILL_SLOT, BACKFILL_TARGET_SLOT},
     types::{
         BeaconState, Hash256, SignedBeaconBlock, Slot, compute_epoch_at_slot, compute_start_slot_at_epoch,
@@ -163,8 +163,7 @@ impl Backfill {
             return Ok(Step::Rest);
         }
         let (began, start) = (Instant::now(), end.saturating_sub(BACKFILL_BATCH_SLOTS).max(first));
-        let here = shared.clone();
-        let blocks = smol::unblock(move || blocks_with_columns(&here, start, end)).await?;
+        let blocks = blocks_with_columns(shared, start, end).await?;
         columns::fetch_range(shared, start, end - start, &blocks).await.map_err(BatchError::Failed)?;
         // Unless custody has grown meanwhile: then all of it begins anew.
         let is_current = shared.earliest_columns.compare_exchange(end, start, Ordering::Relaxed, Ordering::Relaxed);
@@ -290,11 +289,22 @@ fn oldest(shared: &Shared) -> Result<Option<Oldest>, DbError> {
     Ok(shared.db.block_parent(root)?.map(|(slot, parent)| Oldest { slot, parent }))
 }
 
-/// The blocks of our chain from `start` to before `end` that have columns.
-fn blocks_with_columns(shared: &Shared, start: Slot, end: Slot) -> Result<Blocks, DbError> {
+/// The blocks of our chain from `start` to before `end` that have columns. Blinded ones are made whole, which is seldom: columns
+/// are mostly there before payloads go.
+async fn blocks_with_columns(shared: &Arc<Shared>, start: Slot, end: Slot) -> Result<Blocks, BatchError> {
+    let db = shared.db.clone();
+    let roots = smol::unblock(move || db.canonical_roots(start..end)).await?;
     let mut blocks = Blocks::new();
-    for (_, root) in shared.db.canonical_roots(start..end)? {
-        let block = shared.db.block(root)?.filter(|block| !block.message.body.blob_kzg_commitments.is_empty());
+    for (_, root) in roots {
+        let db = shared.db.clone();
+        let stored = smol::unblock(move || db.stored_block(root)).await?;
+        let Some(stored) = stored.filter(|block| !block.commitments().is_empty()) else { continue };
+        let block = match stored {
+            StoredBlock::Whole(block) => Some(block),
+            StoredBlock::Blinded(_) => {
+                shared.whole_block(root).await.map_err(|error| BatchError::Failed(error.to_string()))?
+            }
+        };
         blocks.extend(block.map(|block| (root, Arc::new(block))));
     }
     Ok(blocks)

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use async_channel::Sender;
 
 use crate::{
-    engine::PooledBlob,
+    engine::{PayloadBody, PooledBlob},
     types::{Hash256, SignedBeaconBlock, Slot},
 };
 
@@ -16,6 +16,17 @@ pub struct ExecutionQueue {
     pub commands: Sender<ExecutionCommand>,
     /// Whether it answers.
     pub is_up: Arc<AtomicBool>,
+    /// Where it is asked for bodies of payloads; none if it does not keep any.
+    pub bodies: Option<Sender<BodiesRequest>>,
+}
+
+/// Asks for the bodies of payloads.
+#[derive(Clone, Debug)]
+pub struct BodiesRequest {
+    /// Hashes of the payloads, at most [`crate::engine::MAX_BODIES`].
+    pub hashes: Vec<Hash256>,
+    /// One answer: a body for each hash, none where the client does not have it. No answer if the client can't be asked.
+    pub reply: Sender<Vec<Option<PayloadBody>>>,
 }
 
 /// What the execution client says of a payload.

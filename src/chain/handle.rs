@@ -1,11 +1,12 @@
 //! How the API, the validators and the node talk to the chain.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use async_channel::Receiver;
 
 use super::{
-    BlockSource, BlockWork, BroadcastValidation, Clock, MessageWork, OurBlock, Shared, Snapshot, StoreMessage, Vote,
+    BlindReport, BlockSource, BlockWork, BroadcastValidation, Clock, MessageWork, OurBlock, PayloadError, Shared,
+    Snapshot, StoreMessage, Vote,
     error::BlockError,
     events::ChainEvent,
     gossip::Refusal,
@@ -124,6 +125,23 @@ impl ChainHandle {
     /// Gossips something of our own. Nothing tells whether anybody heard it.
     pub fn publish(&self, publication: Publication) {
         self.shared.tell_network(NetworkCommand::Publish(publication));
+    }
+
+    /// A stored block, with its payload, which may have to be asked of the execution client; none if it is not stored.
+    ///
+    /// # Errors
+    /// When the execution client can't give the payload, or the disk fails.
+    pub async fn block(&self, root: Hash256) -> Result<Option<SignedBeaconBlock>, PayloadError> {
+        self.shared.whole_block(root).await
+    }
+
+    /// Stores the canonical blocks of these slots without their payloads, as far as they are finalized and the execution client
+    /// has these. The task `payloads` calls this for whole ranges, long after they were finalized.
+    ///
+    /// # Errors
+    /// When the execution client does not answer, or the disk fails. What was done is done.
+    pub async fn blind(&self, slots: Range<Slot>) -> Result<BlindReport, PayloadError> {
+        self.shared.blind(slots).await
     }
 
     /// The post-state of a block that descends from the finalized one, or that is stored; rebuilt by replay when it is not

@@ -128,6 +128,13 @@ pub const COMING_COLUMNS_MS: u64 = 1000;
 pub const ANSWERS_AT_ONCE: usize = 16;
 /// Of those, answers to one peer: some may read as slowly as they are allowed to, and others are still served.
 pub const ANSWERS_OF_PEER: usize = 2;
+/// Bodies of payloads that an answer asks the execution client for at once: all of them are in memory until they are sent, as
+/// long as the peer takes, and [`ANSWERS_AT_ONCE`] answers may run. Some 0.8 MB of mainnet's.
+pub const BODIES_PER_ANSWER: usize = 8;
+/// How long we wait for bodies: what the client has for them, and as long again in its queue.
+pub const BODIES_TIMEOUT_MS: u64 = 20_000;
+/// Epochs after which a range is tried again whose payloads the execution client did not have: a day of mainnet.
+pub const BLIND_AGAIN_EPOCHS: u64 = 225;
 /// Requests that wait for their turn: all that the network passes on at a time.
 pub const ANSWERS_WAITING: usize = 64;
 /// `MAX_REQUEST_LIGHT_CLIENT_UPDATES`: periods in one answer to a light client.

@@ -8,12 +8,14 @@ use std::{
 
 use async_channel::{Receiver, Sender};
 use smol::future;
+use ssz::Encode as _;
 
 use super::{
     Shared, Snapshot, TaskError,
     light_client_task::{LightClientMessage, Wanted},
     limits::{ANSWERS_AT_ONCE, ANSWERS_OF_PEER, ANSWERS_WAITING, COMING_COLUMNS_MS, MAX_REQUEST_LIGHT_CLIENT_UPDATES},
     network::{InboundRequest, Peer, RequestKind, ResponseChunk},
+    payloads::{PayloadError, WholeBlocks},
 };
 use crate::{
     db::{Database, DbError},
@@ -103,6 +105,15 @@ enum Item {
     Column(Hash256, ColumnIndex),
 }
 
+impl Item {
+    fn block(&self) -> Option<Hash256> {
+        match self {
+            Item::Block(root) => Some(*root),
+            Item::Column(..) => None,
+        }
+    }
+}
+
 /// Answers, and says how many chunks were sent.
 async fn answer(shared: &Arc<Shared>, kind: RequestKind, reply: &Sender<ResponseChunk>) -> usize {
     match kind {
@@ -121,6 +132,8 @@ async fn send_items(shared: &Arc<Shared>, kind: RequestKind, reply: &Sender<Resp
     if let RequestKind::ColumnsByRoot { wanted } = &kind {
         shared.clock.within(COMING_COLUMNS_MS, coming_columns(shared, wanted)).await;
     }
+    // Who asks by roots gets those that there are.
+    let is_by_root = matches!(kind, RequestKind::BlocksByRoot { .. });
     let there = shared.clone();
     let items = match smol::unblock(move || items(&there, kind)).await {
         Ok(items) => items,
@@ -129,15 +142,30 @@ async fn send_items(shared: &Arc<Shared>, kind: RequestKind, reply: &Sender<Resp
             return 0;
         }
     };
-    let mut sent = 0;
-    for item in items {
-        let here = shared.clone();
-        let chunk = match smol::unblock(move || read(&here, item)).await {
+    let (mut sent, mut whole) = (0, WholeBlocks::default());
+    for (at, item) in items.iter().enumerate() {
+        let (here, item) = (shared.clone(), *item);
+        let found = match smol::unblock(move || read(&here, item)).await {
+            Err(DbError::Blinded { .. }) => {
+                let mut following = items[at..].iter().filter_map(Item::block);
+                match following.next() {
+                    Some(root) => whole
+                        .get(shared, root, following)
+                        .await
+                        .map(|block| Some((block.message.slot, block.as_ssz_bytes()))),
+                    None => Ok(None),
+                }
+            }
+            found => found.map_err(PayloadError::from),
+        };
+        let chunk = match found {
             Ok(Some((slot, ssz))) => {
                 ResponseChunk::Item { fork_digest: shared.fork_digest(compute_epoch_at_slot(slot)), ssz }
             }
             Ok(None) => continue,
-            Err(error) => failed(&error),
+            Err(PayloadError::Db(error)) => failed(&error),
+            Err(_) if is_by_root => continue,
+            Err(_) => ResponseChunk::ResourceUnavailable("the payload of a block of this range can't be had now"),
         };
         let is_end = !matches!(chunk, ResponseChunk::Item { .. });
         if reply.send(chunk).await.is_err() || is_end {

@@ -18,6 +18,7 @@ use super::{
     light_client_task,
     limits::{INVALID_ROOTS, LIGHT_CLIENT_QUESTIONS, POOL_REQUESTS},
     messages::{self, Kind},
+    payloads,
     pending::PendingTask,
     produce::NO_CLIENT,
     range_sync::SyncTask,
@@ -197,6 +198,9 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
     ];
     if setup.backfill {
         tasks.push(again("backfill", s, move |s| Box::pin(backfill::run(s))));
+    }
+    if setup.prune_payloads {
+        tasks.push(again("payloads", s, move |s| Box::pin(payloads::run(s))));
     }
     let inputs = ChainInputs {
         gossip_blocks: gossip_blocks_in,

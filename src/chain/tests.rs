@@ -10,6 +10,7 @@ mod finality;
 mod light_client;
 mod light_client_gossip;
 mod messages;
+mod payloads;
 mod prepared;
 pub mod recording;
 mod restart;

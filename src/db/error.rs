@@ -86,6 +86,12 @@ pub enum DbError {
         /// What does not fit.
         reason: &'static str,
     },
+    /// A block whose payload only the execution client has.
+    #[error("the block of slot {slot} is stored without its payload, which the execution client has to give")]
+    Blinded {
+        /// Its slot.
+        slot: u64,
+    },
     /// A value beyond its limit. Nothing was written.
     #[error("{what} has {len} bytes, the limit is {max}")]
     TooLarge {

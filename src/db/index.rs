@@ -16,7 +16,8 @@ use tracing::info;
 use super::{
     error::DbError,
     schema::{
-        BlockEntry, DifferenceEntry, SegmentId, first_slot_of, range_of, root_from, slot_root, slot_root_key, u64_at,
+        BlockEntry, DifferenceEntry, Form, SegmentId, first_slot_of, range_of, root_from, slot_root, slot_root_key,
+        u64_at,
     },
 };
 use crate::types::{Hash256, Slot};
@@ -45,6 +46,8 @@ pub(super) struct Index {
     differences: Tree,
     /// Segment file to the length up to which the index knows it. Written after what it vouches for is durable.
     marks: Tree,
+    /// The same for the files of blinded blocks.
+    blinded_marks: Tree,
     /// Block root to [`super::schema::ColumnsEntry`].
     columns: Tree,
     /// Slot and block root of each entry of `columns` to nothing.
@@ -85,6 +88,7 @@ impl Index {
             states: db.open_tree("states")?,
             differences: db.open_tree("differences")?,
             marks: db.open_tree("marks")?,
+            blinded_marks: db.open_tree("blinded_marks")?,
             columns: db.open_tree("columns")?,
             column_slots: db.open_tree("column_slots")?,
             column_marks: db.open_tree("column_marks")?,
@@ -119,7 +123,7 @@ impl Index {
         Ok(self.blocks.contains_key(root.as_slice())?)
     }
 
-    /// Adds blocks; durable after [`Index::flush`].
+    /// Adds blocks, or moves them; durable after [`Index::flush`].
     pub(super) fn put_blocks(&self, entries: &[(Hash256, BlockEntry)]) -> Result<(), DbError> {
         let (mut blocks, mut slots) = (Batch::default(), Batch::default());
         for (root, entry) in entries {
@@ -146,12 +150,12 @@ impl Index {
     }
 
     /// Forgets the blocks of segment `id` that lie at or beyond `end`, and says how many there were.
-    pub(super) fn forget_beyond(&self, id: SegmentId, end: u64) -> Result<u64, DbError> {
+    pub(super) fn forget_beyond(&self, form: Form, id: SegmentId, end: u64) -> Result<u64, DbError> {
         let mut forgotten = 0;
         for item in self.blocks_in(first_slot_of(id.range)..first_slot_of(id.range + 1)) {
             let (slot, root) = item?;
-            let at = self.block(&root)?.map(|e| e.location);
-            if at.is_none_or(|at| at.segment == id && at.offset >= end) {
+            let is_beyond = |at: BlockEntry| at.form == form && at.location.segment == id && at.location.offset >= end;
+            if self.block(&root)?.is_none_or(is_beyond) {
                 self.remove_block(&root, slot)?;
                 forgotten += 1;
             }
@@ -194,24 +198,31 @@ impl Index {
 
     // Marks.
 
-    pub(super) fn mark(&self, id: SegmentId) -> Result<u64, DbError> {
-        Ok(self.marks.get(id.key())?.and_then(|v| u64_at(&v, 0)).unwrap_or(0))
+    fn marks(&self, form: Form) -> &Tree {
+        match form {
+            Form::Whole => &self.marks,
+            Form::Blinded => &self.blinded_marks,
+        }
     }
 
-    pub(super) fn set_mark(&self, id: SegmentId, end: u64) -> Result<(), DbError> {
-        self.marks.insert(id.key(), &end.to_be_bytes())?;
+    pub(super) fn mark(&self, form: Form, id: SegmentId) -> Result<u64, DbError> {
+        Ok(self.marks(form).get(id.key())?.and_then(|v| u64_at(&v, 0)).unwrap_or(0))
+    }
+
+    pub(super) fn set_mark(&self, form: Form, id: SegmentId, end: u64) -> Result<(), DbError> {
+        self.marks(form).insert(id.key(), &end.to_be_bytes())?;
         Ok(())
     }
 
-    pub(super) fn remove_mark(&self, id: SegmentId) -> Result<(), DbError> {
-        self.marks.remove(id.key())?;
+    pub(super) fn remove_mark(&self, form: Form, id: SegmentId) -> Result<(), DbError> {
+        self.marks(form).remove(id.key())?;
         Ok(())
     }
 
     /// The files that the index knows.
-    pub(super) fn marked(&self) -> Result<Vec<SegmentId>, DbError> {
+    pub(super) fn marked(&self, form: Form) -> Result<Vec<SegmentId>, DbError> {
         let mut ids = Vec::new();
-        for item in self.marks.iter().keys() {
+        for item in self.marks(form).iter().keys() {
             ids.extend(SegmentId::from_key(&item?));
         }
         Ok(ids)

@@ -5,13 +5,14 @@ use std::{fs, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use tracing::{info, warn};
 
 use super::{
-    BLOCKS_DIR, COLUMNS_DIR, DIFFERENCES_DIR, Database, INDEX_DIR, Inner, META_NETWORK, META_SCHEMA, STATES_DIR,
+    BLINDED_DIR, BLOCKS_DIR, COLUMNS_DIR, DIFFERENCES_DIR, Database, INDEX_DIR, Inner, META_NETWORK, META_SCHEMA,
+    STATES_DIR,
     error::{Context, DbError},
     files,
     index::Index,
     record::{Header, Kind},
     scan::{Damaged, Scan, scan},
-    schema::{BlockEntry, Location, Network, SCHEMA_VERSION, SegmentId, peek_block},
+    schema::{BlockEntry, Form, Location, Network, SCHEMA_VERSION, SCHEMA_WITH_BLINDED, SegmentId, peek_block},
     segment::Segments,
     state::StateFiles,
 };
@@ -91,6 +92,7 @@ impl Database {
             reserve: config.reserve,
             index,
             blocks: Segments::open(&path.join(BLOCKS_DIR), Kind::Block)?,
+            blinded: Segments::open(&path.join(BLINDED_DIR), Kind::Blinded)?,
             states: StateFiles::open(&path.join(STATES_DIR))?,
             differences: Segments::open(&path.join(DIFFERENCES_DIR), Kind::Difference)?,
             columns: Segments::open(&path.join(COLUMNS_DIR), Kind::Column)?,
@@ -100,10 +102,12 @@ impl Database {
             write_state: Default::default(),
         };
         let mut report = OpenReport { index_opened_after: waited, ..OpenReport::default() };
-        for (id, len) in inner.blocks.list() {
-            inner.check_segment(id, len, &mut report)?;
+        for form in Form::BOTH {
+            for (id, len) in inner.segments(form).list() {
+                inner.check_segment(form, id, len, &mut report)?;
+            }
+            inner.forget_missing_segments(form, &mut report)?;
         }
-        inner.forget_missing_segments(&mut report)?;
         inner.check_columns(&mut report)?;
         inner.find_states(&mut report)?;
         report.lost_differences = inner.check_differences()?;
@@ -118,9 +122,9 @@ fn check_identity(path: &Path, index: &Index, network: &Network) -> Result<(), D
     let path = path.to_path_buf();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     if let Some(found) = index.meta(META_SCHEMA)?.map(text)
-        && found != SCHEMA_VERSION.to_string()
+        && ![SCHEMA_VERSION, SCHEMA_WITH_BLINDED].iter().any(|known| found == known.to_string())
     {
-        return Err(DbError::Schema { path, found, supported: SCHEMA_VERSION });
+        return Err(DbError::Schema { path, found, supported: SCHEMA_WITH_BLINDED });
     }
     let expected = network.describe();
     match index.meta(META_NETWORK)?.map(text) {
@@ -136,76 +140,89 @@ fn check_identity(path: &Path, index: &Index, network: &Network) -> Result<(), D
 
 impl Inner {
     /// Reads what the index does not know of a file, which after a clean shutdown is nothing.
-    fn check_segment(&self, id: SegmentId, len: u64, report: &mut OpenReport) -> Result<(), DbError> {
-        let mark = self.index.mark(id)?;
+    fn check_segment(&self, form: Form, id: SegmentId, len: u64, report: &mut OpenReport) -> Result<(), DbError> {
+        let mark = self.index.mark(form, id)?;
         if mark == len {
             return Ok(());
         }
         // A file that is shorter than it was is read from the start: the index may name what is not there.
         let from = if mark < len { mark } else { 0 };
-        let scan = self.reindex(id, from, len, report)?;
+        let scan = self.reindex(form, id, from, len, report)?;
+        let files = self.segments(form);
         if scan.end < len {
-            report.torn.push(TornTail { file: self.blocks.path(id), bytes: len - scan.end });
-            self.blocks.cut(id, scan.end)?;
+            report.torn.push(TornTail { file: files.path(id), bytes: len - scan.end });
+            files.cut(id, scan.end)?;
         }
         if scan.end < len || mark > len {
-            report.lost_blocks += self.index.forget_beyond(id, scan.end)?;
+            report.lost_blocks += self.index.forget_beyond(form, id, scan.end)?;
         }
         for damaged in scan.damaged {
-            self.forget_damaged(id, &damaged)?;
+            self.forget_damaged(form, id, &damaged)?;
             report.damaged.push(DbError::Corrupt {
-                file: self.blocks.path(id),
+                file: files.path(id),
                 offset: damaged.offset,
                 reason: "the checksum does not match; the records around it are whole",
             });
         }
         self.index.flush()?;
-        self.index.set_mark(id, scan.end)
+        self.index.set_mark(form, id, scan.end)
     }
 
     /// Puts the blocks between `from` and `len` into the index.
-    fn reindex(&self, id: SegmentId, from: u64, len: u64, report: &mut OpenReport) -> Result<Scan, DbError> {
-        let file = self.blocks.file(id)?;
+    fn reindex(
+        &self,
+        form: Form,
+        id: SegmentId,
+        from: u64,
+        len: u64,
+        report: &mut OpenReport,
+    ) -> Result<Scan, DbError> {
+        let file = self.segments(form).file(id)?;
         let mut batch = Vec::new();
         let mut failed = None;
         let scanned = scan(&file, from, len, |offset, header, stored| {
-            batch.extend(block_entry(id, offset, header, stored));
+            batch.extend(block_entry(form, id, offset, header, stored));
             if batch.len() >= REINDEX_BATCH && failed.is_none() {
                 failed = self.index_found(&mut batch, report).err();
             }
         });
-        let scanned = scanned.doing("read", &self.blocks.path(id))?;
+        let scanned = scanned.doing("read", &self.segments(form).path(id))?;
         self.index_found(&mut batch, report)?;
         failed.map_or(Ok(scanned), Err)
     }
 
     fn index_found(&self, batch: &mut Vec<(Hash256, BlockEntry)>, report: &mut OpenReport) -> Result<(), DbError> {
-        for (root, entry) in batch.iter() {
-            if self.index.block(root)?.as_ref() != Some(entry) {
+        let mut new = Vec::new();
+        for (root, entry) in batch.drain(..) {
+            let known = self.index.block(&root)?;
+            // A file of whole blocks that should have been deleted: they are blinded already.
+            let is_superseded =
+                known.as_ref().is_some_and(|known| known.form == Form::Blinded) && entry.form == Form::Whole;
+            if !is_superseded && known.as_ref() != Some(&entry) {
                 report.reindexed_blocks += 1;
+                new.push((root, entry));
             }
         }
-        self.index.put_blocks(batch)?;
-        batch.clear();
-        Ok(())
+        self.index.put_blocks(&new)
     }
 
     /// A damaged block is no longer had, so that it can be asked for again.
-    fn forget_damaged(&self, id: SegmentId, damaged: &Damaged) -> Result<(), DbError> {
+    fn forget_damaged(&self, form: Form, id: SegmentId, damaged: &Damaged) -> Result<(), DbError> {
         let Some(header) = &damaged.header else { return Ok(()) };
-        let at = self.index.block(&header.root)?.map(|e| e.location);
-        if at.is_some_and(|at| at.segment == id && at.offset == damaged.offset) {
+        let is_it =
+            |at: BlockEntry| at.form == form && at.location.segment == id && at.location.offset == damaged.offset;
+        if self.index.block(&header.root)?.is_some_and(is_it) {
             self.index.remove_block(&header.root, header.slot)?;
         }
         Ok(())
     }
 
-    fn forget_missing_segments(&self, report: &mut OpenReport) -> Result<(), DbError> {
-        let there = self.blocks.list();
-        for id in self.index.marked()? {
+    fn forget_missing_segments(&self, form: Form, report: &mut OpenReport) -> Result<(), DbError> {
+        let there = self.segments(form).list();
+        for id in self.index.marked(form)? {
             if there.binary_search_by_key(&id, |(id, _)| *id).is_err() {
-                report.lost_blocks += self.index.forget_beyond(id, 0)?;
-                self.index.remove_mark(id)?;
+                report.lost_blocks += self.index.forget_beyond(form, id, 0)?;
+                self.index.remove_mark(form, id)?;
             }
         }
         Ok(())
@@ -224,11 +241,17 @@ impl Inner {
 }
 
 /// None for a record whose payload is not a block, which only another program could have written.
-fn block_entry(id: SegmentId, offset: u64, header: &Header, stored: &[u8]) -> Option<(Hash256, BlockEntry)> {
+fn block_entry(
+    form: Form,
+    id: SegmentId,
+    offset: u64,
+    header: &Header,
+    stored: &[u8],
+) -> Option<(Hash256, BlockEntry)> {
     let ssz = header.unpack(stored).ok()?;
     let (slot, parent_root) = peek_block(&ssz)?;
     let location = Location { segment: id, offset, stored_len: header.stored_len };
-    (slot == header.slot).then_some((header.root, BlockEntry { location, slot, parent_root }))
+    (slot == header.slot).then_some((header.root, BlockEntry { form, location, slot, parent_root }))
 }
 
 impl OpenReport {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Database, Inner,
     error::DbError,
-    schema::{first_slot_of, range_of},
+    schema::{Form, first_slot_of, range_of},
 };
 use crate::types::{Hash256, Slot};
 
@@ -38,7 +38,9 @@ impl Database {
             kept.extend(inner.index.block(root)?.map(|e| range_of(e.slot)));
         }
         let mut ranges: BTreeSet<u64> = inner.index.ranges_before(end)?.into_iter().collect();
-        ranges.extend(inner.blocks.list().iter().map(|(id, _)| id.range).filter(|range| *range < end));
+        for form in Form::BOTH {
+            ranges.extend(inner.segments(form).list().iter().map(|(id, _)| id.range).filter(|range| *range < end));
+        }
         let mut report = PruneReport::default();
         for range in ranges.difference(&kept) {
             inner.prune_range(*range, &mut report)?;
@@ -66,16 +68,22 @@ impl Inner {
         // The index first: it never names what is not there. After a crash in between, the files are found, indexed and
         // pruned again.
         report.blocks += self.index.remove_range(range)?;
-        let files: Vec<_> = self.blocks.list().into_iter().filter(|(id, _)| id.range == range).collect();
+        Form::BOTH.into_iter().try_for_each(|form| self.remove_files(form, range, report))
+    }
+
+    /// Removes the files of a range, which the index must not name any more. The caller holds [`Inner::write`].
+    pub(super) fn remove_files(&self, form: Form, range: u64, report: &mut PruneReport) -> Result<(), DbError> {
+        let segments = self.segments(form);
+        let files: Vec<_> = segments.list().into_iter().filter(|(id, _)| id.range == range).collect();
         for (id, _) in &files {
-            self.index.remove_mark(*id)?;
+            self.index.remove_mark(form, *id)?;
         }
         self.index.flush()?;
         for (id, _) in files {
-            report.bytes += self.blocks.remove(id)?;
+            report.bytes += segments.remove(id)?;
             report.files += 1;
         }
-        self.blocks.sync_dir()
+        segments.sync_dir()
     }
 
     /// Removes the canonical roots before range `end`, but for the ranges that are kept.

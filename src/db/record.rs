@@ -36,11 +36,13 @@ pub(super) enum Kind {
     Difference = 2,
     /// A `DataColumnSidecar` in SSZ.
     Column = 3,
+    /// A `SignedBlindedBeaconBlock` in SSZ.
+    Blinded = 4,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Block, Kind::Difference, Kind::Column].into_iter().find(|kind| *kind as u8 == byte)
+        [Kind::Block, Kind::Difference, Kind::Column, Kind::Blinded].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -6,6 +6,8 @@ use crate::types::{ColumnIndex, Hash256, Slot, preset::PRESET_BASE};
 /// Version of the layout on disk. A directory with another one is refused. Differences of states and columns came later
 /// and need no other version: a directory without them is one that has none, and who does not know them does without.
 pub(super) const SCHEMA_VERSION: u32 = 1;
+/// Version of a directory with blinded blocks: who does not know them would miss them. A directory gets it with the first.
+pub(super) const SCHEMA_WITH_BLINDED: u32 = 2;
 
 /// Slots in one range, the unit in which old blocks are deleted. On mainnet a block takes some 60 to 100 KB, so a range is
 /// one or two files of 64 MB and the required five months of history are about a thousand files.
@@ -60,30 +62,53 @@ pub(super) struct Location {
     pub stored_len: u32,
 }
 
+/// In which form a block is stored, and so in whose files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Whole,
+    /// Without its payload's lists.
+    Blinded,
+}
+
+impl Form {
+    pub(super) const BOTH: [Form; 2] = [Form::Whole, Form::Blinded];
+}
+
 /// What the index knows of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BlockEntry {
+    pub form: Form,
     pub location: Location,
     pub slot: Slot,
     pub parent_root: Hash256,
 }
 
+/// Bytes of an entry of a whole block. That of a blinded one has a byte more, [`BLINDED`].
+const ENTRY_LEN: usize = 64;
+const BLINDED: u8 = 1;
+
 impl BlockEntry {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(64);
+        let mut value = Vec::with_capacity(ENTRY_LEN + 1);
         value.extend_from_slice(&self.location.segment.key());
         value.extend_from_slice(&self.location.offset.to_be_bytes());
         value.extend_from_slice(&self.location.stored_len.to_be_bytes());
         value.extend_from_slice(&self.slot.to_be_bytes());
         value.extend_from_slice(self.parent_root.as_slice());
+        if self.form == Form::Blinded {
+            value.push(BLINDED);
+        }
         value
     }
 
     pub(super) fn decode(value: &[u8]) -> Option<BlockEntry> {
-        if value.len() != 64 {
-            return None;
-        }
+        let (value, form) = match value.split_at_checked(ENTRY_LEN)? {
+            (value, []) => (value, Form::Whole),
+            (value, [BLINDED]) => (value, Form::Blinded),
+            _ => return None,
+        };
         Some(BlockEntry {
+            form,
             location: Location {
                 segment: SegmentId::from_key(&value[..12])?,
                 offset: u64_at(value, 12)?,
@@ -216,8 +241,8 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// Slot and parent root of a `SignedBeaconBlock` in SSZ, without decoding it: an offset (4 bytes) and the signature (96)
-/// come first, then slot, proposer index and parent root. The same in every fork.
+/// Slot and parent root of a `SignedBeaconBlock` in SSZ, blinded or not, without decoding it: an offset (4 bytes) and the
+/// signature (96) come first, then slot, proposer index and parent root. The same in every fork.
 pub(super) fn peek_block(ssz: &[u8]) -> Option<(Slot, Hash256)> {
     let slot = u64::from_le_bytes(ssz.get(100..108)?.try_into().ok()?);
     Some((slot, root_from(ssz.get(116..148)?)?))

@@ -1,5 +1,6 @@
 //! What the database promises: nothing stored is lost, nothing damaged is believed, nothing half-written is seen.
 
+mod blinded;
 mod blocks;
 mod columns;
 mod damage;

@@ -309,12 +309,28 @@ pub const EXECUTION_REQUESTS: Metric = counter(
 )
 .by(&["method", "result"]);
 
+/// Old blocks that were to be stored without their payloads.
+pub const BLOCKS_BLINDED: Metric = counter(
+    "hornero_blocks_blinded_total",
+    "Finalized blocks by whether they are stored without their payload (blinded), or with it because the execution client \
+     does not have it (kept).",
+)
+.by(&["result"]);
+/// Payloads that were asked for again.
+pub const PAYLOADS_REQUESTED: Metric = counter(
+    "hornero_payloads_requested_total",
+    "Payloads of blinded blocks that peers or the API needed, by result (found, missing, wrong, unavailable).",
+)
+.by(&["result"]);
+
 // The database.
 
 /// What the data directory holds on disk.
-pub const DB_BYTES: Metric =
-    gauge("hornero_db_bytes", "Size of the database on disk (blocks, columns, states, differences, index), in bytes.")
-        .by(&["part"]);
+pub const DB_BYTES: Metric = gauge(
+    "hornero_db_bytes",
+    "Size of the database on disk (blocks, blinded, columns, states, differences, index), in bytes.",
+)
+.by(&["part"]);
 /// Bytes written to bulk files.
 pub const DB_WRITTEN: Metric =
     counter("hornero_db_written_bytes_total", "Bytes written to segments, states and snapshots; not the index.");
@@ -429,6 +445,8 @@ pub const ALL: &[&Metric] = &[
     &PAYLOADS_BUILT,
     &EXECUTION_REQUEST_SECONDS,
     &EXECUTION_REQUESTS,
+    &BLOCKS_BLINDED,
+    &PAYLOADS_REQUESTED,
     // The database.
     &DB_BYTES,
     &DB_WRITTEN,

@@ -100,6 +100,9 @@ pub struct NodeArguments {
     /// do not fetch the blocks before the checkpoint, five months of them, that other nodes may ask for
     #[argh(switch)]
     pub no_backfill: bool,
+    /// keep old blocks without their payloads, and take these from the execution client, which has them too (default true)
+    #[argh(option, default = "true")]
+    pub prune_payloads: bool,
     /// peers to be connected to (default 24)
     #[argh(option, default = "DEFAULT_MAX_PEERS")]
     pub target_peers: usize,

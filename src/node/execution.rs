@@ -1,5 +1,6 @@
 //! Carries what the chain asks to the execution client, or to the stand-in, and the answers back.
 
+mod bodies;
 pub mod check;
 
 use std::{
@@ -34,12 +35,16 @@ const LOOK: Duration = Duration::from_secs(2);
 pub fn queue(engine: Engine, config: Arc<Config>) -> Option<(ExecutionQueue, BoxFuture<'static, ()>)> {
     let (sender, commands) = async_channel::bounded(COMMANDS);
     let is_up = Arc::new(AtomicBool::new(true));
-    let answers = match engine {
+    let (answers, bodies) = match engine {
         Engine::None => return None,
-        Engine::StandIn(_) => answer(engine, commands).boxed(),
-        Engine::Client(client) => ask(client, config, commands, is_up.clone()).boxed(),
+        Engine::StandIn(_) => (answer(engine, commands).boxed(), None),
+        Engine::Client(client) => {
+            let (bodies, give) = bodies::queue(client.clone());
+            let work = ask(client, config, commands, is_up.clone());
+            (future::or(work, give).boxed(), Some(bodies))
+        }
     };
-    Some((ExecutionQueue { commands: sender, is_up }, answers))
+    Some((ExecutionQueue { commands: sender, is_up, bodies }, answers))
 }
 
 /// The stand-in of this process answers.
@@ -179,9 +184,10 @@ mod tests {
 
     use super::*;
     use crate::{
+        chain::BodiesRequest,
         engine::{
-            BlobsBundle, Fault, LatestBlock, PayloadAttributes, Secret, StandInOptions, StandInServer,
-            kzg_commitment_to_versioned_hash, schedule,
+            BlobsBundle, Fault, LatestBlock, MAX_BODIES, PayloadAttributes, PayloadBody, Secret, StandInOptions,
+            StandInServer, kzg_commitment_to_versioned_hash, schedule,
         },
         types::{BeaconBlock, BeaconBlockBody, Blob, KZGCommitment, KZGProof, preset::CELLS_PER_EXT_BLOB},
     };
@@ -312,6 +318,34 @@ mod tests {
         assert_eq!(rig.blobs(&hashes), Some(vec![None, None]));
         rig.server.faults().set(Fault::Failing("no space left".into()));
         assert_eq!(rig.blobs(&hashes), None);
+    }
+
+    #[test]
+    fn bodies_are_asked_for_in_pieces_that_the_client_takes() {
+        let rig = rig();
+        let first = rig.block(genesis());
+        assert_eq!(rig.judge(&first), PayloadVerdict::Valid);
+        let ask = |hashes: Vec<Hash256>| {
+            let (reply, answer) = async_channel::bounded(1);
+            let bodies = rig.queue.bodies.as_ref().unwrap();
+            bodies.send_blocking(BodiesRequest { hashes, reply }).unwrap();
+            answer.recv_blocking().ok()
+        };
+        let hash = latest(&first).hash;
+        let mut hashes = vec![Hash256::repeat_byte(0x77); MAX_BODIES + 8];
+        hashes[MAX_BODIES] = hash;
+        let bodies = ask(hashes).unwrap();
+        assert_eq!(bodies.iter().map(Option::is_some).filter(|is_there| *is_there).count(), 1);
+        let payload = &first.message.body.execution_payload;
+        let (transactions, withdrawals) = (payload.transactions.clone(), Some(payload.withdrawals.clone()));
+        assert_eq!(
+            (bodies.len(), &bodies[MAX_BODIES]),
+            (MAX_BODIES + 8, &Some(PayloadBody { transactions, withdrawals }))
+        );
+        rig.server.faults().set(Fault::Nonsense);
+        assert_eq!(ask(vec![hash]), None);
+        rig.server.faults().set(Fault::None);
+        assert_eq!(ask(vec![hash]).map(|bodies| bodies.len()), Some(1));
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub struct NodeConfig {
     pub memory: Option<MemoryLimit>,
     /// Whether to fetch the blocks before the checkpoint that peers may ask for.
     pub backfill: bool,
+    /// Whether old blocks are stored without payloads that the execution client keeps.
+    pub prune_payloads: bool,
     /// Whether a line is logged for each slot.
     pub log_slots: bool,
 }
@@ -137,6 +139,7 @@ impl NodeConfig {
             engine: Engine::StandIn(Default::default()),
             memory: None,
             backfill: false,
+            prune_payloads: true,
             log_slots: false,
         }
     }
@@ -222,6 +225,7 @@ pub async fn start(config: NodeConfig) -> Result<RunningNode, NodeError> {
         pools: Some(pools.verified),
         capacities: Capacities::default(),
         backfill: config.backfill,
+        prune_payloads: config.prune_payloads,
     };
     let Chain { handle, inputs, tasks } = smol::unblock(move || chain::start(chain_config)).await?;
     let started = Instant::now();
@@ -555,6 +559,7 @@ fn node_config(arguments: super::NodeArguments) -> Result<NodeConfig, String> {
         target_peers: arguments.target_peers,
         exempt_addresses: arguments.exempt_addresses,
         backfill: !arguments.no_backfill,
+        prune_payloads: arguments.prune_payloads,
         engine,
         memory: Some(memory),
         log_slots: true,

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     chain::{availability::verify_data_column_sidecar_inclusion_proof, light_client::*},
     crypto::{verify_data_column_sidecar, verify_data_column_sidecar_kzg_proofs},
-    engine::{Engine, StandIn},
+    engine::{Engine, ExecutionClient, Fault, LatestBlock, Secret, StandIn, StandInOptions, StandInServer, schedule},
     p2p::{Enr, MAX_REQUEST_BLOCKS, MetaData, RpcError, Status, tests::stranger::Stranger},
     types::*,
     validator::{self, InteropKeys, ValidatorConfig},
@@ -46,6 +46,25 @@ async fn node(config: &Arc<Config>, engine: &Engine, datadir: &Path, anchor: Gen
         ..NodeConfig::on_loopback(network, datadir.into(), checkpoint)
     };
     start(config).await.expect("it starts")
+}
+
+/// A stand-in that keeps payloads, as execution clients do, and is asked over HTTP.
+fn execution_client(config: &Config, genesis: &Genesis, maker: &Engine, folder: &Path) -> (StandInServer, Engine) {
+    let (secret, _) = Secret::load_or_make(&folder.join("jwt.hex")).unwrap();
+    let header = &genesis.state.latest_execution_payload_header;
+    let (number, hash, timestamp) = (header.block_number, header.block_hash, header.timestamp);
+    let options = StandInOptions {
+        secret: secret.clone(),
+        genesis: LatestBlock { number, hash, timestamp },
+        chain_id: config.deposit_chain_id,
+        schedule: schedule(config, genesis.state.genesis_time),
+        maker: maker.clone(),
+        pool: Default::default(),
+        has_short_slots: true,
+    };
+    let server = StandInServer::start(([127, 0, 0, 1], 0).into(), options).unwrap();
+    let client = ExecutionClient::new(&server.url(), secret);
+    (server, Engine::Client(client))
 }
 
 async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
@@ -97,7 +116,8 @@ fn everything_that_peers_may_ask_for_is_served() {
     let dir = tempfile::tempdir().unwrap();
     smol::block_on(async {
         let engine = Engine::StandIn(StandIn::with_blobs(smol::unblock(|| made_up_blobs(2)).await.unwrap()));
-        let first = node(&config, &engine, &dir.path().join("first"), genesis.clone(), &[]).await;
+        let (server, client) = execution_client(&config, &genesis, &engine, dir.path());
+        let first = node(&config, &client, &dir.path().join("first"), genesis.clone(), &[]).await;
         // Whoever missed a column by gossip finds it here: there is nobody else.
         first.chain.keep_groups(config.number_of_custody_groups).await.unwrap();
         let boot = [first.network.local_enr()];
@@ -128,6 +148,7 @@ fn everything_that_peers_may_ask_for_is_served() {
         stranger.is_disconnected().await;
 
         what_is_not_there(&config, &engine, &first, dir.path()).await;
+        without_payloads(&first, &second, &server).await;
         drop(stop);
         first.stop().await;
         second.stop().await;
@@ -258,4 +279,49 @@ async fn what_is_not_there(config: &Arc<Config>, engine: &Engine, first: &Runnin
     let range = stranger.ask(&late.network, "beacon_blocks_by_range/2", Some(&blocks(slot))).await;
     assert_eq!(range, head);
     late.stop().await;
+}
+
+/// Old blocks of which only the execution client has the payloads, and what is said when it is away.
+async fn without_payloads(first: &RunningNode, second: &RunningNode, server: &StandInServer) {
+    let (peer, network) = (first.network.peer_id(), &second.network);
+    let snapshot = first.chain.snapshot();
+    let finalized = snapshot.blocks.get(&snapshot.finalized.root).unwrap().slot;
+    let before = all(network.blocks_by_range(peer, 0, finalized)).await;
+    assert!(before.iter().any(|block| !block.message.body.execution_payload.transactions.is_empty()));
+    // The head may be unverified for a moment, and the index a moment behind.
+    let mut blinded = 0;
+    until("blocks without payloads", async || {
+        if let Ok(report) = first.chain.blind(0..finalized).await {
+            assert_eq!(report.kept, 0);
+            blinded += report.blinded;
+        }
+        blinded == before.len() as u64
+    })
+    .await;
+    let db = first.chain.database();
+    assert!(before.iter().all(|block| db.is_blinded(block.root()).unwrap()));
+    assert_eq!(all(network.blocks_by_range(peer, 0, finalized)).await, before);
+    let roots = vec![before[7].root(), before[3].root()];
+    assert_eq!(all(network.blocks_by_root(peer, roots.clone())).await, [before[7].clone(), before[3].clone()]);
+    let url = |path: &str| format!("http://{}/eth/{path}/{}", first.http, before[3].root());
+    let get = async |url: String| {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        smol::unblock(move || {
+            let mut answer = agent.get(url).header("accept", "application/octet-stream, */*;q=0.1").call().unwrap();
+            (answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
+        })
+        .await
+    };
+    assert_eq!(get(url("v2/beacon/blocks")).await, (200, before[3].as_ssz_bytes()));
+
+    server.faults().set(Fault::Down);
+    let answer = network.blocks_by_range(peer, 0, finalized);
+    // The genesis block has no payload.
+    assert_eq!(in_time("an answer", answer.recv()).await.unwrap().unwrap(), before[0]);
+    let end = in_time("an end", answer.recv()).await.unwrap();
+    assert!(matches!(end, Err(RpcError::Refused { code: UNAVAILABLE, .. })), "{end:?}");
+    assert!(all(network.blocks_by_root(peer, roots)).await.is_empty());
+    assert_eq!(get(url("v2/beacon/blocks")).await.0, 503);
+    assert_eq!(get(url("v1/beacon/headers")).await.0, 200, "it is at hand");
+    server.faults().set(Fault::None);
 }

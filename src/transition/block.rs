@@ -26,7 +26,7 @@ pub use bls_to_execution_change::process_bls_to_execution_change;
 pub use consolidation_request::process_consolidation_request;
 pub use deposit::process_deposit;
 pub use deposit_request::process_deposit_request;
-pub use execution_payload::{check_execution_payload, execution_payload_header, process_execution_payload};
+pub use execution_payload::{check_execution_payload, process_execution_payload};
 pub use operations::process_operations;
 pub use proposer_slashing::process_proposer_slashing;
 pub use sync_aggregate::process_sync_aggregate;

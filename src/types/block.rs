@@ -1,6 +1,7 @@
 //! Blocks: one struct for every fork.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/electra/beacon-chain.md#beaconblockbody>
 
+mod blinded;
 mod codec;
 mod json;
 mod layout;
@@ -13,6 +14,7 @@ use tree_hash::TreeHash as _;
 use tree_hash_derive::TreeHash;
 use typenum as t;
 
+pub use blinded::{SignedBlindedBeaconBlock, WrongPayloadBody};
 pub use layout::BodyLayout;
 
 use super::{attestation::*, basic::*, execution::*, fork::ForkName, operations::*, primitives::*, sync_committee::*};

@@ -117,6 +117,7 @@ impl Node {
             pools: Some(pools.verified.clone()),
             capacities: Capacities::default(),
             backfill: false,
+            prune_payloads: false,
         })
         .unwrap();
         let engine = if has_client { Engine::StandIn(StandIn::with_blobs(blobs().clone())) } else { Engine::None };
@@ -191,7 +192,7 @@ fn contented() -> ExecutionQueue {
         }
     })
     .detach();
-    ExecutionQueue { commands, is_up: Arc::new(AtomicBool::new(true)) }
+    ExecutionQueue { commands, is_up: Arc::new(AtomicBool::new(true)), bodies: None }
 }
 
 fn agent() -> ureq::Agent {

@@ -180,6 +180,7 @@ fn start(folder: &Path, start: Start, clock: Clock, root: Hash256) -> Done<Chain
         pools: None,
         capacities,
         backfill: false,
+        prune_payloads: false,
     })?;
     say("chain started", before);
     Ok(chain)

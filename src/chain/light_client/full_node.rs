@@ -7,7 +7,6 @@ use tree_hash::TreeHash;
 use super::{error::ensure, helpers::NO_SYNC_COMMITTEE, *};
 use crate::{
     ssz::{merkleize, proof::field_branch},
-    transition::execution_payload_header,
     types::{preset::*, *},
 };
 
@@ -48,7 +47,7 @@ pub fn block_to_light_client_header(block: &SignedBeaconBlock) -> LightClientHea
     let mut header = LightClientHeader::default();
     if body.layout >= BodyLayout::Capella {
         let branch = field_branch(&field_roots, get_subtree_index(EXECUTION_PAYLOAD_GINDEX) as usize);
-        header.execution = execution_payload_header(body);
+        header.execution = body.execution_payload_header();
         header.execution_branch = branch.try_into().unwrap_or_default();
     }
     let depth = field_roots.len().next_power_of_two().ilog2() as usize;

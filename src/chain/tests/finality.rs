@@ -22,13 +22,18 @@ pub fn rig(dir: &std::path::Path, start: Start, slot: Slot) -> Rig {
 
 /// The block of the clock's slot on the head, signed.
 pub fn produce(rig: &Rig, slot: Slot) -> Arc<SignedBeaconBlock> {
+    produce_by(rig, slot, Engine::StandIn(Default::default()))
+}
+
+/// The same, with a payload of this engine's.
+pub fn produce_by(rig: &Rig, slot: Slot, engine: Engine) -> Arc<SignedBeaconBlock> {
     let epoch = compute_epoch_at_slot(slot);
     // After a restart the execution client is asked first.
     rig.wait_until_verified();
     let state = &rig.handle.snapshot().head_state;
     let proposer = proposer_at(state, slot).unwrap_or_else(|| panic!("slot {slot}, head's state at {}", state.slot));
     let randao_reveal = signed(&epoch.tree_hash_root(), DOMAIN_RANDAO, proposer, epoch);
-    let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), Engine::StandIn(Default::default()));
+    let producer = Producer::new(rig.handle.clone(), rig.pools.clone(), engine);
     let produced = soon("a block", producer.produce_block(slot, randao_reveal, Hash256::ZERO)).unwrap();
     sign(SignedBeaconBlock { message: produced.block, signature: Default::default() })
 }

@@ -181,7 +181,7 @@ fn after_a_crash_the_execution_client_is_asked_again() {
     rig.crash();
     let (setup, commands) = setup(dir.path(), Start::Resume, clock_at(LAST), Capacities::default());
     let (commands_in, asked) = async_channel::bounded(16);
-    let execution = ExecutionQueue { commands: commands_in, is_up: Arc::new(true.into()) };
+    let execution = ExecutionQueue { commands: commands_in, is_up: Arc::new(true.into()), bodies: None };
     let rig = Rig::with_setup(ChainConfig { execution: Some(execution), ..setup }, commands);
     assert!(rig.handle.snapshot().is_optimistic);
     let command = soon("a question", asked.recv()).unwrap();

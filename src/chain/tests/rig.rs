@@ -149,7 +149,7 @@ pub fn contented_with(
         }
     })
     .detach();
-    ExecutionQueue { commands, is_up: Arc::new(AtomicBool::new(true)) }
+    ExecutionQueue { commands, is_up: Arc::new(AtomicBool::new(true)), bodies: None }
 }
 
 pub fn setup(
@@ -170,6 +170,7 @@ pub fn setup(
         pools: None,
         capacities,
         backfill: false,
+        prune_payloads: false,
     };
     (setup, commands)
 }

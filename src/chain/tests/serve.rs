@@ -27,7 +27,7 @@ async fn ask_soon(rig: &Rig, kind: RequestKind) -> Answer {
     (items, None)
 }
 
-fn ask(rig: &Rig, kind: RequestKind) -> Answer {
+pub fn ask(rig: &Rig, kind: RequestKind) -> Answer {
     soon("an answer", ask_soon(rig, kind))
 }
 

@@ -106,7 +106,7 @@ fn a_prune_that_was_interrupted_goes_on() {
     put(&db, 2, 5000);
     // As if the process had ended between the index and the file.
     db.inner.index.remove_range(0).unwrap();
-    db.inner.index.remove_mark(location(&db, 2).segment).unwrap();
+    db.inner.index.remove_mark(Form::Whole, location(&db, 2).segment).unwrap();
     db.close().unwrap();
     let (db, _) = open(dir.path());
     db.prune_before(2048, &[]).unwrap();
@@ -133,7 +133,7 @@ fn another_networks_directory_is_refused() {
 fn another_layout_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let db = open_clean(dir.path());
-    db.put_meta(META_SCHEMA, b"2").unwrap();
+    db.put_meta(META_SCHEMA, b"3").unwrap();
     db.close().unwrap();
     assert!(matches!(Database::open(dir.path(), &config("test")), Err(DbError::Schema { .. })));
 }

@@ -182,6 +182,9 @@ impl ExecutionClient {
     ) -> Result<Vec<Option<PayloadBody>>, ClientError> {
         match count {
             0 => return Ok(Vec::new()),
+            1..=MAX_BODIES if !self.shared.link.has(method) => {
+                return Err(ClientError::Unsupported { method: method.name, words: "it does not list it".into() });
+            }
             1..=MAX_BODIES => {}
             _ => return Err(ClientError::TooLarge { method: method.name }),
         }

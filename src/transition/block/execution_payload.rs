@@ -1,8 +1,6 @@
 //! The execution payload, as far as the consensus layer can judge it.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#execution-payload>
 
-use tree_hash::TreeHash as _;
-
 use super::*;
 
 /// Checks the payload's place in the chain, and keeps its header. What the execution client says of it is the caller's to
@@ -21,7 +19,7 @@ pub fn process_execution_payload(
     ctx: &Context,
 ) -> Result<(), TransitionError> {
     check_execution_payload(state, body, ctx)?;
-    state.latest_execution_payload_header = execution_payload_header(body);
+    state.latest_execution_payload_header = body.execution_payload_header();
     Ok(())
 }
 
@@ -43,29 +41,4 @@ pub fn check_execution_payload(
     rule(payload.timestamp == compute_time_at_slot(state, state.slot, ctx)?, "its timestamp must be the slot's")?;
     let blobs = body.blob_kzg_commitments.len() as u64;
     rule(blobs <= ctx.config.max_blobs(epoch), "it must not have more blobs than the epoch allows")
-}
-
-/// The body's payload with its lists replaced by their roots; those that its fork does not have stay zero.
-pub fn execution_payload_header(body: &BeaconBlockBody) -> ExecutionPayloadHeader {
-    let payload = &body.execution_payload;
-    let has_withdrawals = body.layout >= BodyLayout::Capella;
-    ExecutionPayloadHeader {
-        parent_hash: payload.parent_hash,
-        fee_recipient: payload.fee_recipient,
-        state_root: payload.state_root,
-        receipts_root: payload.receipts_root,
-        logs_bloom: payload.logs_bloom.clone(),
-        prev_randao: payload.prev_randao,
-        block_number: payload.block_number,
-        gas_limit: payload.gas_limit,
-        gas_used: payload.gas_used,
-        timestamp: payload.timestamp,
-        extra_data: payload.extra_data.clone(),
-        base_fee_per_gas: payload.base_fee_per_gas,
-        block_hash: payload.block_hash,
-        transactions_root: payload.transactions.tree_hash_root(),
-        withdrawals_root: if has_withdrawals { payload.withdrawals.tree_hash_root() } else { Hash256::ZERO },
-        blob_gas_used: payload.blob_gas_used,
-        excess_blob_gas: payload.excess_blob_gas,
-    }
 }

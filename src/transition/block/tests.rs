@@ -137,7 +137,7 @@ fn a_payload_counts_from_the_merge_on() {
     assert!(!is_execution_enabled(&state, &body), "before the merge");
     body.execution_payload.block_hash = Hash256::repeat_byte(1);
     assert!(is_merge_transition_block(&state, &body) && is_execution_enabled(&state, &body), "the merge");
-    state.latest_execution_payload_header = execution_payload_header(&body);
+    state.latest_execution_payload_header = body.execution_payload_header();
     assert_eq!(state.latest_execution_payload_header.withdrawals_root, Hash256::ZERO, "which Capella brought");
     body.execution_payload = ExecutionPayload::default();
     assert!(!is_merge_transition_block(&state, &body) && is_execution_enabled(&state, &body), "after the merge");

@@ -20,11 +20,7 @@ impl SignedBeaconBlock {
     /// # Errors
     /// When the bytes are not such a block, or of a fork that this program does not know.
     pub fn from_ssz_bytes_by_slot(config: &Config, bytes: &[u8]) -> Result<Self, DecodeError> {
-        let slot = bytes.get(SLOT_AT..SLOT_AT + 8).ok_or(DecodeError::BytesInvalid("too short for a block".into()))?;
-        let slot = u64::from_ssz_bytes(slot)?;
-        let unknown = || DecodeError::BytesInvalid(format!("slot {slot} is of a fork that this version does not know"));
-        let fork = config.fork_name(compute_epoch_at_slot(slot)).ok_or_else(unknown)?;
-        Self::from_ssz_bytes(fork, bytes)
+        Self::from_ssz_bytes(fork_of_slot(config, bytes)?, bytes)
     }
 
     /// Decodes `fork`'s block.
@@ -32,15 +28,31 @@ impl SignedBeaconBlock {
     /// # Errors
     /// When the bytes are not its encoding.
     pub fn from_ssz_bytes(fork: ForkName, bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_with(bytes, |bytes| BeaconBlockBody::from_ssz_bytes(fork, bytes))
+    }
+
+    /// Decodes a block whose body is decoded by `body`.
+    pub(super) fn decode_with(
+        bytes: &[u8],
+        body: impl FnOnce(&[u8]) -> Result<BeaconBlockBody, DecodeError>,
+    ) -> Result<Self, DecodeError> {
         let mut builder = SszDecoderBuilder::new(bytes);
         builder.register_anonymous_variable_length_item()?;
         builder.register_type::<BLSSignature>()?;
         let mut decoder = builder.build()?;
         Ok(SignedBeaconBlock {
-            message: decoder.decode_next_with(|bytes| BeaconBlock::from_ssz_bytes(fork, bytes))?,
+            message: decoder.decode_next_with(|bytes| BeaconBlock::decode_with(bytes, body))?,
             signature: decoder.decode_next()?,
         })
     }
+}
+
+/// The fork of the slot that a signed block's SSZ has, blinded or not.
+pub(super) fn fork_of_slot(config: &Config, bytes: &[u8]) -> Result<ForkName, DecodeError> {
+    let slot = bytes.get(SLOT_AT..SLOT_AT + 8).ok_or(DecodeError::BytesInvalid("too short for a block".into()))?;
+    let slot = u64::from_ssz_bytes(slot)?;
+    let unknown = || DecodeError::BytesInvalid(format!("slot {slot} is of a fork that this version does not know"));
+    config.fork_name(compute_epoch_at_slot(slot)).ok_or_else(unknown)
 }
 
 impl BeaconBlock {
@@ -49,6 +61,13 @@ impl BeaconBlock {
     /// # Errors
     /// When the bytes are not its encoding.
     pub fn from_ssz_bytes(fork: ForkName, bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_with(bytes, |bytes| BeaconBlockBody::from_ssz_bytes(fork, bytes))
+    }
+
+    fn decode_with(
+        bytes: &[u8],
+        body: impl FnOnce(&[u8]) -> Result<BeaconBlockBody, DecodeError>,
+    ) -> Result<Self, DecodeError> {
         let mut builder = SszDecoderBuilder::new(bytes);
         builder.register_type::<u64>()?;
         builder.register_type::<u64>()?;
@@ -61,7 +80,7 @@ impl BeaconBlock {
             proposer_index: decoder.decode_next()?,
             parent_root: decoder.decode_next()?,
             state_root: decoder.decode_next()?,
-            body: decoder.decode_next_with(|bytes| BeaconBlockBody::from_ssz_bytes(fork, bytes))?,
+            body: decoder.decode_next_with(body)?,
         })
     }
 }
@@ -72,6 +91,15 @@ impl BeaconBlockBody {
     /// # Errors
     /// When the bytes are not its encoding.
     pub fn from_ssz_bytes(fork: ForkName, bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_with(fork, bytes, |body, bytes| body.decode_field(Field::ExecutionPayload, bytes))
+    }
+
+    /// Decodes a body in whose payload's place is what `payload` decodes.
+    pub(super) fn decode_with(
+        fork: ForkName,
+        bytes: &[u8],
+        mut payload: impl FnMut(&mut BeaconBlockBody, &[u8]) -> Result<(), DecodeError>,
+    ) -> Result<Self, DecodeError> {
         let mut body = BeaconBlockBody { layout: fork.into(), ..BeaconBlockBody::default() };
         let fields = body.layout.fields();
         let mut builder = SszDecoderBuilder::new(bytes);
@@ -81,7 +109,10 @@ impl BeaconBlockBody {
         }
         let mut decoder = builder.build()?;
         for (field, _) in fields {
-            decoder.decode_next_with(|bytes| body.decode_field(*field, bytes))?;
+            decoder.decode_next_with(|bytes| match field {
+                Field::ExecutionPayload => payload(&mut body, bytes),
+                field => body.decode_field(*field, bytes),
+            })?;
         }
         Ok(body)
     }
@@ -122,6 +153,20 @@ impl BeaconBlockBody {
             Field::ExecutionRequests => self.execution_requests = Decode::from_ssz_bytes(bytes)?,
         }
         Ok(())
+    }
+
+    /// Encodes the body with what `payload` appends in its payload's place.
+    pub(super) fn append_with(&self, out: &mut Vec<u8>, payload: impl Fn(&mut Vec<u8>)) {
+        let fields = self.layout.fields();
+        let fixed = fields.iter().map(|(field, _)| fixed_len(*field).unwrap_or(BYTES_PER_LENGTH_OFFSET)).sum();
+        let mut encoder = SszEncoder::container(out, fixed);
+        for (field, _) in fields {
+            encoder.append_parameterized(fixed_len(*field).is_some(), |out| match field {
+                Field::ExecutionPayload => payload(out),
+                field => self.append_field(*field, out),
+            });
+        }
+        encoder.finalize();
     }
 
     fn append_field(&self, field: Field, out: &mut Vec<u8>) {
@@ -247,13 +292,7 @@ impl Encode for BeaconBlockBody {
     }
 
     fn ssz_append(&self, out: &mut Vec<u8>) {
-        let fields = self.layout.fields();
-        let fixed = fields.iter().map(|(field, _)| fixed_len(*field).unwrap_or(BYTES_PER_LENGTH_OFFSET)).sum();
-        let mut encoder = SszEncoder::container(out, fixed);
-        for (field, _) in fields {
-            encoder.append_parameterized(fixed_len(*field).is_some(), |out| self.append_field(*field, out));
-        }
-        encoder.finalize();
+        self.append_with(out, |out| self.append_field(Field::ExecutionPayload, out));
     }
 
     fn ssz_bytes_len(&self) -> usize {
@@ -278,8 +317,12 @@ impl TreeHash for BeaconBlockBody {
     }
 
     fn tree_hash_root(&self) -> Hash256 {
-        let roots = self.field_roots();
-        let depth = roots.len().next_power_of_two().ilog2() as usize;
-        merkleize(roots, 0, depth)
+        body_root(self.field_roots())
     }
+}
+
+/// A body's root, of its fields' roots.
+pub(super) fn body_root(roots: Vec<Hash256>) -> Hash256 {
+    let depth = roots.len().next_power_of_two().ilog2() as usize;
+    merkleize(roots, 0, depth)
 }

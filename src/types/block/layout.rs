@@ -81,6 +81,18 @@ impl BodyLayout {
         }
     }
 
+    /// The fork that brought it.
+    pub(super) fn first_fork(self) -> ForkName {
+        match self {
+            BodyLayout::Phase0 => ForkName::Phase0,
+            BodyLayout::Altair => ForkName::Altair,
+            BodyLayout::Bellatrix => ForkName::Bellatrix,
+            BodyLayout::Capella => ForkName::Capella,
+            BodyLayout::Deneb => ForkName::Deneb,
+            BodyLayout::Electra => ForkName::Electra,
+        }
+    }
+
     /// `MAX_ATTESTER_SLASHINGS`, `MAX_ATTESTER_SLASHINGS_ELECTRA`.
     pub(super) fn max_attester_slashings(self) -> usize {
         if self < BodyLayout::Electra { 2 } else { 1 }

@@ -38,6 +38,7 @@ impl Node {
             pools: None,
             capacities: Capacities::default(),
             backfill: false,
+            prune_payloads: false,
         };
         let Chain { handle, inputs, tasks } = start(setup).unwrap();
         let run = |task: &crate::chain::ChainTask| {
