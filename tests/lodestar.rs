@@ -74,8 +74,10 @@ fn follows_a_chain_made_by_lodestar() {
     serve_alone(&lodestar, &hornero, &second, &mut heads);
     follow(&lodestar, &hornero, &mut heads, FOLLOWED_SLOTS);
     println!("followed {} slots from a checkpoint", agreed(&heads));
-    manners::check_scores("the first Lodestar", &lodestar.rest, &hornero);
-    manners::check_scores("the second Lodestar", &second.rest, &hornero);
+    let meshes = manners::check_scores("the first Lodestar", &lodestar.rest, &hornero, 0.0);
+    assert!(meshes > 0, "the first Lodestar keeps us out of its meshes");
+    manners::check_scores("the second Lodestar", &second.rest, &hornero, 0.0);
+    manners::check_meshes(&second.log(), &hornero);
     manners::check_log("the first Lodestar", &lodestar.log(), &hornero);
     manners::check_log("the second Lodestar", &second.log(), &hornero);
     manners::check_ours(&hornero);
@@ -105,7 +107,8 @@ fn follows_a_chain_made_by_lodestar() {
     let columns = Columns::of(&hornero);
     println!("{columns:?}");
     assert!(columns.asked_for > 0.0, "what was missed was asked for: {columns:?}\n{}", hornero.log_tail());
-    manners::check_scores("the first Lodestar", &lodestar.rest, &hornero);
+    let meshes = manners::check_scores("the first Lodestar", &lodestar.rest, &hornero, manners::FORGIVEN);
+    assert!(meshes > 0, "the first Lodestar keeps us out of its meshes");
     manners::check_log("the first Lodestar", &lodestar.log(), &hornero);
     manners::check_ours(&hornero);
     hornero.stop();

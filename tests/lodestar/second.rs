@@ -38,6 +38,8 @@ impl Second {
             .args(["--discv5", "false", "--execution.engineMock", "true", "--network.useWorker", "false"])
             .args(["--listenAddress", "127.0.0.1", "--port", &text(port), "--quicPort", &text(port + 1)])
             .args(["--rest", "--rest.namespace", "*", "--rest.address", "127.0.0.1", "--rest.port", &text(rest_port)])
+            // Which peers are in which mesh is told nowhere else.
+            .env("DEBUG", "libp2p:gossipsub")
             .args(["--logFileLevel", "error"])
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
