@@ -1,7 +1,10 @@
 //! Nodes that know one other node find each other.
 
 use super::*;
-use crate::p2p::discovery::read_kept;
+use crate::p2p::{
+    discovery::read_kept,
+    identity::{node_id, node_id_of},
+};
 
 const NODES: usize = 10;
 
@@ -117,7 +120,15 @@ fn a_full_node_looks_for_a_subnet_that_nobody_serves() {
         eventually(async || wanted.handle.identity().metadata.attnets.get(9).unwrap()).await;
         // Somebody whom both know, which they do when it has gone to them by what discovery found.
         let boot_nodes = [&seeker, &wanted].map(|node| node.handle.local_enr().to_base64());
-        let change = |config: &mut P2pConfig| config.discovery.as_mut().unwrap().boot_nodes = boot_nodes.into();
+        let wanted_id = node_id_of(&wanted.handle.peer_id()).unwrap();
+        let change = |config: &mut P2pConfig| {
+            config.discovery.as_mut().unwrap().boot_nodes = boot_nodes.into();
+            // A search asks everybody for nodes about as far from them as a random place is: half of all places are as far as
+            // can be, and so is the wanted node from the introducer.
+            while (node_id(&config.key_file).unwrap()[0] ^ wanted_id[0]) >> 7 == 0 {
+                std::fs::remove_file(&config.key_file).unwrap();
+            }
+        };
         let introducer = finder(None, change).await;
         for node in [&seeker, &wanted] {
             let introduced = introducer.handle.peer_id();
@@ -126,9 +137,19 @@ fn a_full_node_looks_for_a_subnet_that_nobody_serves() {
         }
         // It finds no place, and leaves.
         eventually(async || introducer.handle.peers().await.is_empty()).await;
-        seeker.handle.listen(topic, true);
         let is_there = async || seeker.handle.peers().await.iter().any(|info| info.peer == wanted.handle.peer_id());
-        eventually(is_there).await;
+        // A search that misses it is followed by another.
+        let searched = async || {
+            seeker.handle.listen(topic, true);
+            for _ in 0..100 {
+                if is_there().await {
+                    return true;
+                }
+                Timer::after(Duration::from_millis(10)).await;
+            }
+            false
+        };
+        eventually(searched).await;
         eventually(async || peers_of(&seeker).await == 2 && is_there().await).await;
     });
 }
