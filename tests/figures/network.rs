@@ -30,6 +30,9 @@ use traffic::Kinds;
 /// Peers of the measured node: what `--target-peers` is by default.
 const PEERS: usize = 24;
 const SLOT: Duration = Duration::from_secs(12);
+/// Others that each of the others knows beside the measured node: they share one processor, and what counts is what passes
+/// through the measured one.
+const LINKS: usize = 7;
 /// Five slots.
 const MINUTE: Duration = Duration::from_secs(60);
 /// Who asks the measured node for blocks.
@@ -49,6 +52,12 @@ const PARTS: [Part; 6] = [
 static IS_OVER: AtomicBool = AtomicBool::new(false);
 
 fn main() {
+    if env::var_os("RUST_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_writer(std::io::stderr)
+            .init();
+    }
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.split_first() {
         None => smol::block_on(network(&PARTS)),
@@ -62,12 +71,13 @@ fn main() {
 
 /// The other nodes, who publish.
 async fn network(parts: &[Part]) {
+    let exporter = metrics::install();
     let folder = tempfile::tempdir().expect("a folder");
     let mut others: Vec<Member> = Vec::new();
     for number in 0..PEERS {
         let path = folder.path().join(number.to_string());
         fs::create_dir(&path).expect("a folder");
-        let known = others.iter().map(|other| other.handle.local_enr().to_base64()).collect();
+        let known = others.iter().rev().take(LINKS).map(|other| other.handle.local_enr().to_base64()).collect();
         others.push(Member::start(&path, known, 2 * PEERS, BudgetConfig::default()).await);
     }
     for (name, kinds, is_asked, limit, minutes) in parts.iter().copied() {
@@ -90,7 +100,16 @@ async fn network(parts: &[Part]) {
         futures::join!(reader, publish(&others, kinds), ask(&others, is_asked));
         child.kill().expect("ours to end");
         child.wait().expect("ours to end");
+        exporter.run_upkeep();
+        tell_of_quarrels("the others", &exporter.render());
     }
+}
+
+/// Why there are fewer peers than there should be, if there are.
+fn tell_of_quarrels(who: &str, text: &str) {
+    let told = [metrics::PEERS_PUNISHED.name, metrics::GOODBYES_RECEIVED.name];
+    let lines = text.lines().filter(|line| told.iter().any(|name| line.starts_with(name)));
+    lines.for_each(|line| eprintln!("  {who}: {line}"));
 }
 
 /// Publishes each message through one of the nodes, slot by slot.
@@ -199,11 +218,7 @@ async fn measured(limit: &str, records: Vec<String>) {
             delays.last().copied().unwrap_or_default().as_secs_f64() * 1e3,
             metrics::resident_bytes().unwrap_or_default() >> 20,
         );
-        // Why there are fewer peers, if there are.
-        let told = [metrics::PEERS_PUNISHED.name, metrics::GOODBYES_RECEIVED.name];
-        text.lines()
-            .filter(|line| told.iter().any(|name| line.starts_with(name)))
-            .for_each(|line| eprintln!("  {line}"));
+        tell_of_quarrels("the measured node", &text);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What mainnet's gossip brings in a slot, as far as one node hears it: messages of the right types, sizes and numbers with
-//! random contents, spread over the slot as validators send them.
+//! random contents, spread over the slot as validators send them. Votes and aggregates take more of the slot here than there: two
+//! dozen nodes share a processor or two, and who is seconds late with what it offered is sent away.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -55,15 +56,15 @@ pub fn slot(slot: Slot, kinds: Kinds, rng: &mut StdRng) -> Vec<Message> {
         all.push(Message { at: block, topic: Topic::BeaconBlock, ssz: self::block(slot, rng).as_ssz_bytes() });
         let votes = (0..SUBNETS).flat_map(|subnet| (0..COMMITTEE).map(move |_| subnet));
         all.extend(votes.map(|subnet| {
-            let at = spread(4000, 1000, rng);
+            let at = spread(4000, 3500, rng);
             Message { at, topic: Topic::BeaconAttestation(subnet), ssz: vote(slot, rng).as_ssz_bytes() }
         }));
         all.extend((0..AGGREGATES).map(|_| {
-            let at = spread(8000, 1500, rng);
+            let at = spread(8000, 3500, rng);
             Message { at, topic: Topic::BeaconAggregateAndProof, ssz: aggregate(slot, rng).as_ssz_bytes() }
         }));
         all.extend((0..CONTRIBUTIONS).map(|_| {
-            let at = spread(8000, 1500, rng);
+            let at = spread(8000, 3500, rng);
             Message { at, topic: Topic::SyncCommitteeContributionAndProof, ssz: contribution(slot, rng) }
         }));
     }
