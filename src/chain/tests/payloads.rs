@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_channel::Receiver;
@@ -19,6 +22,7 @@ use crate::{
         network::{RequestKind, ResponseChunk},
         *,
     },
+    db::SLOTS_PER_SEGMENT,
     engine::{BlobsBundle, Engine, MAX_BODIES, PayloadBody, StandIn},
     types::{Blob, Hash256, KZGCommitment, SignedBeaconBlock, Slot, preset::SLOTS_PER_EPOCH},
 };
@@ -118,21 +122,28 @@ impl Scene {
         let (mut setup, commands) = setup(dir, start, clock_at(slot), Capacities::default());
         let (queue, task) = keeper.queue();
         setup.execution = Some(queue);
+        setup.prune_payloads = true;
         Scene { rig: Rig::with_setup(setup, commands), keeper, _task: task }
     }
 
     fn finalized(dir: &std::path::Path) -> Scene {
         let scene = Scene::start(dir, checkpoint(), ANCHOR);
         for slot in ANCHOR + 1..=HEAD {
-            go_to(&scene.rig, slot);
-            let block = produce_by(&scene.rig, slot, maker());
-            let imported = soon("an import", scene.rig.handle.import_block(block.clone(), BlockSource::Api));
-            assert_eq!(imported, Ok(block.root()));
+            scene.extend(slot);
             vote(&scene.rig, slot);
         }
         let snapshot = scene.rig.handle.snapshot();
         assert_eq!(snapshot.blocks.get(&snapshot.finalized.root).unwrap().slot, FINALIZED);
         scene
+    }
+
+    /// A block of this slot on the head.
+    fn extend(&self, slot: Slot) -> Arc<SignedBeaconBlock> {
+        go_to(&self.rig, slot);
+        let block = produce_by(&self.rig, slot, maker());
+        let imported = soon("an import", self.rig.handle.import_block(block.clone(), BlockSource::Api));
+        assert_eq!(imported, Ok(block.root()));
+        block
     }
 
     fn blind(&self) -> BlindReport {
@@ -265,4 +276,43 @@ fn what_a_start_replays_stays_whole_and_a_start_does_without_the_rest() {
     assert!(soon("an answer", again.rig.handle.block(again.roots()[4])).is_err(), "another execution client");
     *again.keeper.bodies.lock().unwrap() = bodies.lock().unwrap().clone();
     assert_eq!(again.blocks(), before);
+}
+
+#[test]
+fn a_range_loses_its_payloads_when_all_of_it_is_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let scene = Scene::start(dir.path(), checkpoint(), ANCHOR);
+    // As if there had been no blocks before the anchor, and the client had run that.
+    scene.rig.handle.shared.earliest_slot.store(0, Ordering::Relaxed);
+    let payload = block(ANCHOR).message.body.execution_payload.clone();
+    let body = PayloadBody { transactions: payload.transactions, withdrawals: Some(payload.withdrawals) };
+    scene.keeper.bodies.lock().unwrap().insert(payload.block_hash, body);
+    let mut expected = vec![block(ANCHOR)];
+    let healthy = |slot| {
+        let block = scene.extend(slot);
+        vote(&scene.rig, slot);
+        block
+    };
+    let (early, late) = (ANCHOR + 4 * SLOTS_PER_EPOCH, SLOTS_PER_SEGMENT + 12 * SLOTS_PER_EPOCH);
+    expected.extend((ANCHOR + 1..early).map(healthy));
+    // Then a block in each epoch to the end of the range, and nobody votes.
+    expected.extend((early..SLOTS_PER_SEGMENT).step_by(SLOTS_PER_EPOCH as usize).map(|slot| scene.extend(slot)));
+    let (db, range) = (scene.rig.handle.database(), 0..SLOTS_PER_SEGMENT);
+    assert_eq!(db.whole_ranges(range.clone()).len(), 1);
+    // The chain finalizes again, a state is stored whole, older ones go, and with them the need to replay.
+    (SLOTS_PER_SEGMENT..late).for_each(|slot| drop(healthy(slot)));
+    soon("the end of the range's payloads", async {
+        while !db.whole_ranges(range.clone()).is_empty() {
+            smol::future::yield_now().await;
+        }
+    });
+    assert!(expected.iter().all(|block| db.is_blinded(block.root()).unwrap()));
+    let roots = expected.iter().map(|block| block.root()).collect();
+    let (items, _) = ask(&scene.rig, RequestKind::BlocksByRoot { roots });
+    assert_eq!(items, expected.iter().map(|block| block.as_ssz_bytes()).collect::<Vec<_>>());
+    let head = scene.rig.handle.snapshot().head_root;
+    soon("the shutdown", scene.rig.handle.shutdown()).unwrap();
+    scene.rig.crash();
+    let again = Scene::start(dir.path(), Start::Resume, late);
+    assert_eq!(again.rig.handle.snapshot().head_root, head);
 }
