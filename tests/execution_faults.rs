@@ -119,6 +119,7 @@ fn stand_in(chain: &Chain, folder: &Path, name: &str, port: u16) -> (StandInServ
         chain_id: CHAIN_ID,
         schedule: schedule(&chain.config, begin),
         maker: Engine::StandIn(Default::default()),
+        pool: Default::default(),
         has_short_slots: false,
     };
     (StandInServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), options).unwrap(), file)
