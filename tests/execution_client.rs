@@ -9,6 +9,8 @@
 //! `PEERS_CACHE=target/peers ../shared/peers/install.sh lodestar ethrex`.
 #![cfg(feature = "minimal")]
 
+#[path = "execution_client/bodies.rs"]
+mod bodies;
 #[path = "execution_client/chain.rs"]
 mod chain;
 #[path = "execution_client/ethrex.rs"]
@@ -84,6 +86,7 @@ fn a_chain_of_real_payloads_outlives_its_execution_clients() {
     follower.until("it has finalized as much", |node| node.finalized() >= finalized && node.syncing().is_well());
     println!("{} epochs, of which {finalized} are final", epochs(&maker));
     compare(&first, &second, &maker, users.wallet.sent);
+    bodies::are_kept(&first, &maker);
     for node in [maker, follower] {
         stages::print(&node);
         let wrong = ["ERROR", "was refused", "panicked"].map(|text| node.log.find(0, text)).concat();
