@@ -62,7 +62,7 @@ fn a_chain_of_real_payloads_outlives_its_execution_clients() {
     let maker = chain.start("maker", &[chain.genesis_files(), beside(&first.url(), &first.secret)]);
     chain.validate(&maker);
     let mut users = Users { wallet: Wallet::new(), blobs: made_up_blobs(2).unwrap() };
-    users.act(&maker, &first, |maker| maker.finalized() >= 1);
+    users.act(&maker, &[&first], |maker| maker.finalized() >= 1);
     println!("first finality at slot {}", maker.syncing().head_slot);
 
     let mut second = Ethrex::start(&folder.join("ethrex2"));
@@ -74,22 +74,23 @@ fn a_chain_of_real_payloads_outlives_its_execution_clients() {
 
     loses_its_client(&follower, &mut second, &maker, || {
         let end = maker.syncing().head_slot + SLOTS_AWAY as u64;
-        users.act(&maker, &first, |maker| maker.syncing().head_slot >= end);
+        users.act(&maker, &[&first], |maker| maker.syncing().head_slot >= end);
     });
     loses_its_client(&maker, &mut first, &follower, || {
         (0..SLOTS_AWAY).for_each(|_| _ = maker.next_slot());
     });
 
     let epochs = |node: &Node| node.syncing().head_slot / SLOTS_PER_EPOCH;
-    users.act(&maker, &first, |maker| maker.finalized() >= EPOCHS - 2 && epochs(maker) >= EPOCHS);
+    users.act(&maker, &[&first, &second], |maker| maker.finalized() >= EPOCHS - 2 && epochs(maker) >= EPOCHS);
     let finalized = maker.finalized();
     follower.until("it has finalized as much", |node| node.finalized() >= finalized && node.syncing().is_well());
     println!("{} epochs, of which {finalized} are final", epochs(&maker));
     compare(&first, &second, &maker, users.wallet.sent);
     bodies::are_kept(&first, &maker);
+    asks_for_blobs(&follower);
     for node in [maker, follower] {
         stages::print(&node);
-        let wrong = ["ERROR", "was refused", "panicked"].map(|text| node.log.find(0, text)).concat();
+        let wrong = [" ERROR ", "was refused", "panicked"].map(|text| node.log.find(0, text)).concat();
         assert!(wrong.is_empty(), "{}: {wrong:?}", node.name);
         node.stop();
     }
@@ -103,13 +104,13 @@ struct Users {
 
 impl Users {
     /// In each slot, until the maker's chain is as wanted.
-    fn act(&mut self, maker: &Node, client: &Ethrex, is_enough: impl Fn(&Node) -> bool) {
+    fn act(&mut self, maker: &Node, clients: &[&Ethrex], is_enough: impl Fn(&Node) -> bool) {
         while !is_enough(maker) {
             let slot = maker.next_slot();
             assert!(slot < MOST_SLOTS, "nothing came of it: {:?}\n{}", maker.syncing(), maker.log.tail());
-            self.wallet.send(client, TRANSFERS);
+            self.wallet.send(clients, TRANSFERS);
             if slot.is_multiple_of(SLOTS_BETWEEN_BLOBS) {
-                self.wallet.send_blobs(client, &self.blobs);
+                self.wallet.send_blobs(clients, &self.blobs);
             }
         }
     }
@@ -149,7 +150,7 @@ fn loses_its_client(node: &Node, client: &mut Ethrex, other: &Node, meanwhile: i
     assert_eq!(node.health(), 206);
     meanwhile();
     let away = node.syncing();
-    let said = node.log.find(from, "can't be reached");
+    let said = node.log.find(from, "WARN the execution client at");
     assert_eq!(said.len(), 1, "it is said once: {said:?}");
     client.restart();
     let met = node.until("it meets its client again", |node| !node.syncing().el_offline);
@@ -163,6 +164,15 @@ fn loses_its_client(node: &Node, client: &mut Ethrex, other: &Node, meanwhile: i
         node.name
     );
     assert_eq!(node.metric("hornero_execution_client_up", &[]), 1.0);
+}
+
+/// The follower's client has the blobs in its pool, from users, and is asked for them.
+fn asks_for_blobs(follower: &Node) {
+    let lookups = ["hit", "miss", "late", "failed", "wrong"]
+        .map(|result| (result, follower.metric("hornero_pool_lookups_total", &[result])));
+    println!("the follower asked its client for the blobs of blocks: {lookups:?}");
+    let [(_, hit), _, (_, late), (_, failed), (_, wrong)] = lookups;
+    assert!(hit + late > 0.0 && failed + wrong == 0.0, "{lookups:?}\n{}", follower.log.tail());
 }
 
 /// Both clients have the same chain, and in it what users sent.

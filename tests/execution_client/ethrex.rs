@@ -84,13 +84,17 @@ impl Ethrex {
 
     /// The result of a call that users make.
     pub fn call(&self, method: &str, params: Value) -> Value {
+        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The result of a call, or the client's error.
+    pub fn try_call(&self, method: &str, params: Value) -> Result<Value, Value> {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let url = format!("http://127.0.0.1:{}", self.http);
         let sent = ureq::post(&url).header("content-type", "application/json").send(request.to_string());
         let mut answer = sent.unwrap_or_else(|error| panic!("{method}: {error}\n{}", self.log.tail()));
         let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).expect("JSON");
-        assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-        answer["result"].clone()
+        if answer["error"].is_null() { Ok(answer["result"].clone()) } else { Err(answer["error"].clone()) }
     }
 
     /// A number that a call results in.

@@ -39,20 +39,20 @@ impl Wallet {
         format!("0x{}", hex::encode(address(number)))
     }
 
-    /// Sends so many transfers.
-    pub fn send(&mut self, client: &Ethrex, count: u64) {
-        let nonce = self.nonce(client);
+    /// Sends so many transfers to the first client, and to the others as these would hear of them.
+    pub fn send(&mut self, clients: &[&Ethrex], count: u64) {
+        let nonce = self.nonce(clients);
         for n in 0..count {
             let fields = self.fields(nonce + u128::from(n), &address(self.sent), AMOUNT);
-            deliver(client, &typed(2, &self.sign(2, fields)));
+            deliver(clients, &typed(2, &self.sign(2, fields)));
             self.sent += 1;
         }
     }
 
-    /// Sends these blobs.
-    pub fn send_blobs(&mut self, client: &Ethrex, bundle: &BlobsBundle) {
+    /// Sends these blobs in the same way.
+    pub fn send_blobs(&mut self, clients: &[&Ethrex], bundle: &BlobsBundle) {
         let hashes = bundle.commitments.iter().map(kzg_commitment_to_versioned_hash);
-        let mut fields = self.fields(self.nonce(client), &address(u64::MAX), 0);
+        let mut fields = self.fields(self.nonce(clients), &address(u64::MAX), 0);
         fields.push(number(MAX_FEE));
         fields.push(list(&hashes.map(|hash| string(hash.as_slice())).collect::<Vec<_>>()));
         let strings = |items: &mut dyn Iterator<Item = Vec<u8>>| list(&items.collect::<Vec<_>>());
@@ -64,11 +64,11 @@ impl Wallet {
             strings(&mut bundle.commitments.iter().map(|commitment| string(commitment.as_slice()))),
             strings(&mut bundle.proofs.iter().map(|proof| string(proof.as_slice()))),
         ]);
-        deliver(client, &typed(3, &wrapped));
+        deliver(clients, &typed(3, &wrapped));
     }
 
-    fn nonce(&self, client: &Ethrex) -> u128 {
-        client.number("eth_getTransactionCount", json!([SENDER, "pending"]))
+    fn nonce(&self, clients: &[&Ethrex]) -> u128 {
+        clients[0].number("eth_getTransactionCount", json!([SENDER, "pending"]))
     }
 
     /// What both kinds of transactions begin with, up to the empty list of what they touch.
@@ -87,8 +87,13 @@ impl Wallet {
     }
 }
 
-fn deliver(client: &Ethrex, transaction: &[u8]) {
-    client.call("eth_sendRawTransaction", json!([format!("0x{}", hex::encode(transaction))]));
+fn deliver(clients: &[&Ethrex], transaction: &[u8]) {
+    let params = json!([format!("0x{}", hex::encode(transaction))]);
+    clients[0].call("eth_sendRawTransaction", params.clone());
+    for other in &clients[1..] {
+        // One that was restarted lacks transactions before it, and one that is a block ahead has it already.
+        let _ = other.try_call("eth_sendRawTransaction", params.clone());
+    }
 }
 
 /// Addresses that nobody else has.
