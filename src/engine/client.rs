@@ -40,7 +40,8 @@ use crate::metrics::{self, EXECUTION_REQUEST_SECONDS, EXECUTION_REQUESTS};
 /// Calls at once: a payload, a fork choice, a payload to propose, blobs, bodies for peers, and a few in reserve. Each takes a
 /// thread of the blocking pool for as long as the client takes.
 const CALLS: usize = 8;
-/// How often a client that nobody calls is looked at, so that the log and the metric are right: a fraction of a slot.
+/// How often a client that nobody calls is looked at, so that the log and the metric are right: a fraction of a slot. One that is
+/// gone is looked at when an attempt to meet is due.
 const WATCH: Duration = Duration::from_secs(3);
 /// How often it is asked again what it can do, since it may have been replaced by another between two calls.
 const MEET_AGAIN: Duration = Duration::from_secs(300);
@@ -112,7 +113,7 @@ impl ExecutionClient {
             } else {
                 let _ = self.upcheck().await;
             }
-            smol::Timer::after(WATCH).await;
+            smol::Timer::after(self.shared.link.pause(Instant::now(), WATCH)).await;
         }
     }
 

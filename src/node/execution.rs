@@ -30,6 +30,8 @@ const COMMANDS: usize = 16;
 const PAYLOADS_AT_ONCE: usize = 3;
 /// How often we look whether the client was restarted.
 const LOOK: Duration = Duration::from_secs(2);
+/// How often the API is told whether the client is there: nobody is asked for that.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// A queue that is answered by `engine`, and who answers it. Without an engine there is nobody to ask.
 pub fn queue(engine: Engine, config: Arc<Config>) -> Option<(ExecutionQueue, BoxFuture<'static, ()>)> {
@@ -174,7 +176,7 @@ fn verdict(status: Result<PayloadStatus, ClientError>) -> Option<PayloadVerdict>
 async fn look(client: &ExecutionClient, is_up: &AtomicBool) {
     loop {
         is_up.store(client.trouble().is_none(), Ordering::Relaxed);
-        Timer::after(LOOK).await;
+        Timer::after(GLANCE).await;
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait: less than a slot, so that it is found again within one.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
+/// Between two looks at a client at least.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// Calls in a row without an answer after which a client that takes connections counts as lost.
 const TIMEOUTS: u32 = 3;
 
@@ -94,6 +96,16 @@ impl Link {
         match &inner.state {
             State::Lost(error) if inner.retry_at.is_some_and(|at| now < at) => Err(error.clone()),
             _ => Ok(()),
+        }
+    }
+
+    /// How long to wait before the client is looked at again: as usual, or until an attempt is due if it is lost.
+    pub fn pause(&self, now: Instant, usual: Duration) -> Duration {
+        let inner = self.inner();
+        match (&inner.state, inner.retry_at) {
+            (State::Lost(_), Some(at)) => at.saturating_duration_since(now).clamp(SHORTEST_PAUSE, usual),
+            (State::Lost(_), None) => SHORTEST_PAUSE,
+            _ => usual,
         }
     }
 
@@ -192,15 +204,19 @@ mod tests {
         link.met("http://here", Session::default());
         link.failed(&gone(), now);
         assert_eq!(link.may_try(now), Ok(()));
+        let usual = Duration::from_secs(3);
+        assert_eq!(link.pause(now, usual), SHORTEST_PAUSE);
         let mut waits = Vec::new();
         for _ in 0..6 {
             link.failed(&gone(), now);
             assert_eq!(link.may_try(now), Err(gone()));
-            waits.push((1..).map(|half| half * FIRST_WAIT).find(|wait| link.may_try(now + *wait).is_ok()).unwrap());
+            let wait = (1..).map(|half| half * FIRST_WAIT).find(|wait| link.may_try(now + *wait).is_ok()).unwrap();
+            assert_eq!(link.pause(now, usual), wait.min(usual));
+            waits.push(wait);
         }
         assert_eq!(waits.iter().map(Duration::as_millis).collect::<Vec<_>>(), [500, 1000, 2000, 4000, 4000, 4000]);
         link.met("http://here", Session::default());
-        assert_eq!((link.may_try(now), link.sessions()), (Ok(()), 2));
+        assert_eq!((link.may_try(now), link.sessions(), link.pause(now, usual)), (Ok(()), 2, usual));
     }
 
     #[test]
