@@ -151,7 +151,7 @@ impl Node {
             let rest = line.strip_prefix(name).filter(|rest| rest.starts_with([' ', '{']));
             rest.is_some_and(|rest| labels.iter().all(|label| rest.contains(&format!("\"{label}\""))))
         });
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).fold(0.0, |sum, value| sum + value)
     }
 
     fn status(&self, path: &str) -> u16 {
