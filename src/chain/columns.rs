@@ -42,17 +42,18 @@ pub use self::{
     wanted::Promise,
 };
 use async_channel::Receiver;
+use tree_hash::TreeHash as _;
 
 use super::{
     RecentMap, Shared,
-    limits::{BLOCKS_PASSED_ON, BLOCKS_TIMED, COLUMN_GOSSIP_PART, ROOTS_WITH_COLUMNS},
+    limits::{BLOCKS_PASSED_ON, BLOCKS_TIMED, COLUMN_GOSSIP_PART, COLUMNS_MADE, ROOTS_WITH_COLUMNS},
     pending::PendingMessage,
 };
 use crate::{
     metrics::{self, BLOCKS_WANTING_COLUMNS, COLUMNS, DATA_SECONDS, QUEUE_DROPPED},
     types::{
-        Config, DataColumnSidecar, Epoch, Hash256, SignedBeaconBlock, Slot, compute_epoch_at_slot,
-        preset::NUMBER_OF_COLUMNS,
+        ColumnIndex, Config, DataColumnSidecar, Epoch, Hash256, SignedBeaconBlock, Slot, ValidatorIndex,
+        compute_epoch_at_slot, preset::NUMBER_OF_COLUMNS,
     },
 };
 
@@ -65,6 +66,8 @@ pub(crate) struct Columns {
     passed_on: RecentMap<Hash256, Slot>,
     /// When we first heard of recent blocks with blobs, by themselves or by a column, in milliseconds since 1970.
     known_since: RecentMap<Hash256, u64>,
+    /// Roots of the columns that we made of the execution client's blobs and published, by their marks in gossip.
+    made: RecentMap<(Slot, ValidatorIndex, ColumnIndex), Hash256>,
     /// Peers that did not give what they keep.
     lacking: Lacking,
     /// Bytes of columns that are being verified or written.
@@ -80,6 +83,7 @@ impl Default for Columns {
             wanted: Default::default(),
             passed_on: RecentMap::new(BLOCKS_PASSED_ON),
             known_since: RecentMap::new(BLOCKS_TIMED),
+            made: RecentMap::new(COLUMNS_MADE),
             lacking: Default::default(),
             in_hand: Default::default(),
             early: Default::default(),
@@ -93,6 +97,7 @@ impl Columns {
         self.held.bytes(|_| 0)
             + self.passed_on.bytes(|_| 0)
             + self.known_since.bytes(|_| 0)
+            + self.made.bytes(|_| 0)
             + self.wanted.bytes()
             + self.in_hand.load(Ordering::Relaxed)
             + self.early.load(Ordering::Relaxed)
@@ -108,6 +113,16 @@ impl Columns {
     /// Whether a block was passed on in this slot or the one before, so that its columns are probably on their way to us.
     pub fn are_coming(&self, root: &Hash256, now: Slot) -> bool {
         self.passed_on.get(root).is_some_and(|slot| slot + 1 >= now)
+    }
+
+    /// Remembers a column that we made, and are about to publish.
+    fn note_made(&self, column: &DataColumnSidecar) {
+        self.made.insert(mark_of(column), column.tree_hash_root());
+    }
+
+    /// Whether we made the very same column.
+    fn is_made(&self, column: &DataColumnSidecar) -> bool {
+        self.made.is_some_and(&mark_of(column), |root| *root == column.tree_hash_root())
     }
 
     /// Whether a block waits for columns.
@@ -254,6 +269,12 @@ impl Shared {
             metrics::inc(&QUEUE_DROPPED, &[("queue", "pending")]);
         }
     }
+}
+
+/// What gossip remembers of a column.
+fn mark_of(column: &DataColumnSidecar) -> (Slot, ValidatorIndex, ColumnIndex) {
+    let header = &column.signed_block_header.message;
+    (header.slot, header.proposer_index, column.index)
 }
 
 /// Whether there is such a column.

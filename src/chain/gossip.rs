@@ -33,7 +33,7 @@ pub use blob_sidecar::validate_blob_sidecar_gossip;
 pub use bls_to_execution_change::validate_bls_to_execution_change_gossip;
 pub use data_column_sidecar::{
     CheckedColumn, check_data_column_sidecar_gossip, claim_data_column_sidecar, finish_data_column_sidecars, is_early,
-    validate_data_column_sidecar_gossip,
+    is_repeated, validate_data_column_sidecar_gossip,
 };
 pub use light_client_update::{
     Forwarded, validate_light_client_finality_update_gossip, validate_light_client_optimistic_update_gossip,

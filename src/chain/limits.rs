@@ -116,6 +116,8 @@ pub const POOL_REQUESTS: usize = 4;
 /// Slots for which a block's blobs are looked for in the execution client's pool, its own included: once a block is old, their
 /// transactions have left it.
 pub const POOL_SLOTS: u64 = 2;
+/// Columns made of the pool's blobs that are remembered: those of four blocks, for who keeps all 128.
+pub const COLUMNS_MADE: usize = 512;
 /// How often the pool is asked for the same blobs, [`COLUMN_INTERVAL_MS`] apart: for the four seconds that gossip has on mainnet.
 /// Their transactions may come after the block; asking for what is not there costs both sides next to nothing.
 pub const POOL_ATTEMPTS: u32 = 8;

@@ -12,13 +12,16 @@ use super::{BlobsOf, ColumnSource, fetch::bytes_of};
 use crate::{
     chain::{
         Shared, TaskError,
-        gossip::{CheckedColumn, Refusal, check_data_column_sidecar_gossip, finish_data_column_sidecars, is_early},
+        gossip::{
+            CheckedColumn, Refusal, check_data_column_sidecar_gossip, finish_data_column_sidecars, is_early,
+            is_repeated,
+        },
         limits::{COLUMN_BATCH_WAIT_MS, COLUMNS_PER_BATCH, EARLY_COLUMNS, EARLY_INTERVAL_MS},
         network::{GossipColumn, NetworkCommand, Verdict},
     },
     crypto::kzg,
     metrics::{self, COLUMN_BATCH_SECONDS, GOSSIP_VERDICTS, QUEUE_DROPPED, QUEUE_LENGTH},
-    types::{Hash256, Topic},
+    types::{DataColumnSidecar, Hash256, Topic, compute_subnet_for_data_column_sidecar},
 };
 
 /// Judges columns, so that they are passed on, and takes in those that are good.
@@ -118,22 +121,30 @@ async fn judge(shared: &Arc<Shared>, batch: Vec<GossipColumn>, early: &mut Early
     shared.columns.in_hand.fetch_add(bytes, Ordering::Relaxed);
     let (there, sidecars) = (shared.clone(), batch.iter().map(|c| (c.sidecar.clone(), c.subnet)).collect::<Vec<_>>());
     let began = Instant::now();
-    let results = smol::unblock(move || {
+    let judged = smol::unblock(move || {
         let snapshot = there.snapshot.load_full();
         let view = there.view(&snapshot, &snapshot.head_state);
         let checked: Vec<Result<CheckedColumn, Refusal>> = sidecars
             .iter()
             .map(|(sidecar, subnet)| check_data_column_sidecar_gossip(&view, sidecar, *subnet))
             .collect();
-        finish_data_column_sidecars(&view, checked)
+        let results = finish_data_column_sidecars(&view, checked);
+        let judged = sidecars.iter().zip(results).map(|((sidecar, subnet), result)| {
+            let verdict = match &result {
+                Ok(_) => Verdict::Accept,
+                Err(refusal) if there.stands_for_ours(refusal, sidecar, *subnet) => Verdict::Accept,
+                Err(refusal) => refusal.verdict,
+            };
+            (verdict, result)
+        });
+        judged.collect::<Vec<_>>()
     })
     .await;
     metrics::observe(&COLUMN_BATCH_SECONDS, &[], began.elapsed().as_secs_f64());
     let mut good = Vec::new();
-    for (column, result) in batch.into_iter().zip(results) {
+    for (column, (verdict, result)) in batch.into_iter().zip(judged) {
         let (id, subnet) = (column.id.clone(), column.subnet);
         let topic = Topic::DataColumnSidecar(subnet);
-        let verdict = result.map_or_else(|refusal| refusal.verdict, |_| Verdict::Accept);
         match result {
             Ok(root) => good.push((root, column.sidecar)),
             Err(refusal) => {
@@ -153,4 +164,14 @@ async fn judge(shared: &Arc<Shared>, batch: Vec<GossipColumn>, early: &mut Early
     }
     shared.take_columns(good, ColumnSource::Gossip).await;
     shared.columns.in_hand.fetch_sub(bytes, Ordering::Relaxed);
+}
+
+impl Shared {
+    /// Whether a column that was seen is one that we made ourselves of the execution client's blobs while this one waited here. Then
+    /// the network, which knew it, did not publish ours: this one is passed on in its place.
+    fn stands_for_ours(&self, refusal: &Refusal, column: &DataColumnSidecar, subnet: u64) -> bool {
+        is_repeated(refusal)
+            && compute_subnet_for_data_column_sidecar(&self.config, column.index) == subnet
+            && self.columns.is_made(column)
+    }
 }

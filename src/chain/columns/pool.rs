@@ -1,8 +1,8 @@
 //! Columns of blobs that the execution client has in its pool.
 //!
 //! The transactions of most blobs went round before the block did, so the client may have all of them when we first hear of the
-//! block, by itself or by a column. Our columns are then made here, sooner than gossip brings the last of them, and for less: what
-//! comes after is known, and is not verified. They count as if they had come by gossip, and are published like those.
+//! block, by itself or by a column. Our columns are then made here, mostly sooner than gossip brings the last of them; those that
+//! come after are known already, and not verified. They count as if they had come by gossip, and are published like those.
 //! <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/p2p-interface.md#distributed-blob-publishing-using-blobs-retrieved-from-local-execution-layer-client>
 
 use std::{
@@ -231,7 +231,11 @@ impl Shared {
     fn claim(&self, columns: &[Arc<DataColumnSidecar>]) -> Vec<Arc<DataColumnSidecar>> {
         let snapshot = self.snapshot.load_full();
         let view = self.view(&snapshot, &snapshot.head_state);
-        let is_unseen = |column: &&Arc<DataColumnSidecar>| claim_data_column_sidecar(&view, column).is_ok();
+        let is_unseen = |column: &&Arc<DataColumnSidecar>| {
+            // First, as the same may come by gossip as soon as it counts as seen.
+            self.columns.note_made(column);
+            claim_data_column_sidecar(&view, column).is_ok()
+        };
         columns.iter().filter(is_unseen).cloned().collect()
     }
 }

@@ -29,6 +29,11 @@ pub fn is_early(refusal: &Refusal) -> bool {
     refusal.reason == WORDS.parent_unknown
 }
 
+/// Whether a column was refused because one for its place was seen.
+pub fn is_repeated(refusal: &Refusal) -> bool {
+    refusal.reason == Mark::DataColumn(0, 0, 0).repeated().reason
+}
+
 /// A column that passed all checks but that of its proofs.
 pub struct CheckedColumn<'a> {
     /// Root of its block.

@@ -91,7 +91,7 @@ pub(crate) enum Mark {
 
 impl Mark {
     /// What a message with this mark is when the mark was seen.
-    fn repeated(&self) -> Refusal {
+    pub(super) fn repeated(&self) -> Refusal {
         ignore(match self {
             Mark::Proposal(..) => "block is not the first valid block for this slot and proposer",
             Mark::Aggregate { .. } => "already seen aggregate for this epoch and aggregator",
