@@ -112,6 +112,14 @@ impl Inner {
         self.write.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether more can be written: the index works, and the disk has space to spare.
+    fn check_writable(&self) -> Result<(), DbError> {
+        if self.index_failed.load(Ordering::Relaxed) {
+            return Err(DbError::ReadOnly);
+        }
+        files::check_space(&self.path, self.reserve)
+    }
+
     fn write_state(&self) -> MutexGuard<'_, ()> {
         self.write_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -171,10 +179,7 @@ impl Database {
     pub fn put_blocks(&self, blocks: &[(Hash256, &SignedBeaconBlock)]) -> Result<(), DbError> {
         let inner = &self.inner;
         let _guard = inner.write();
-        if inner.index_failed.load(Ordering::Relaxed) {
-            return Err(DbError::ReadOnly);
-        }
-        files::check_space(&inner.path, inner.reserve)?;
+        inner.check_writable()?;
         let mut entries: Vec<(Hash256, BlockEntry)> = Vec::with_capacity(blocks.len());
         let mut append = inner.blocks.append();
         for (root, block) in blocks {

@@ -6,7 +6,6 @@ use std::{collections::BTreeSet, ops::Range, sync::atomic::Ordering};
 use super::{
     Database, Inner, META_SCHEMA,
     error::DbError,
-    files,
     prune::PruneReport,
     schema::{BlockEntry, Form, SCHEMA_WITH_BLINDED, first_slot_of, range_of},
     segment::Append,
@@ -84,10 +83,7 @@ impl Database {
     pub fn put_blinded(&self, blocks: &[(Hash256, SignedBlindedBeaconBlock)]) -> Result<(), DbError> {
         let inner = &self.inner;
         let _guard = inner.write();
-        if inner.index_failed.load(Ordering::Relaxed) {
-            return Err(DbError::ReadOnly);
-        }
-        files::check_space(&inner.path, inner.reserve)?;
+        inner.check_writable()?;
         let mut entries: Vec<(Hash256, BlockEntry)> = Vec::with_capacity(blocks.len());
         let mut append = inner.blinded.append();
         for (root, block) in blocks {

@@ -10,7 +10,6 @@ use ssz::{Decode, Encode};
 use super::{
     Database, Inner,
     error::{Context, DbError},
-    files,
     open::{OpenReport, TornTail},
     prune::PruneReport,
     record::Header,
@@ -33,10 +32,7 @@ impl Database {
     pub fn put_columns(&self, columns: &[(Hash256, Arc<DataColumnSidecar>)]) -> Result<(), DbError> {
         let inner = &self.inner;
         let _guard = inner.write_columns();
-        if inner.index_failed.load(Ordering::Relaxed) {
-            return Err(DbError::ReadOnly);
-        }
-        files::check_space(&inner.path, inner.reserve)?;
+        inner.check_writable()?;
         let mut found = Found::new();
         let mut append = inner.columns.append();
         for (root, sidecar) in columns {
