@@ -32,6 +32,7 @@ mod clock;
 pub mod columns;
 mod confirm;
 mod custody;
+mod detour;
 mod error;
 mod events;
 mod execution;
@@ -95,6 +96,7 @@ pub use clock::Clock;
 use columns::{ColumnSet, Columns, PoolRequest};
 pub(crate) use custody::Custody;
 pub use custody::get_validators_custody_requirement;
+use detour::Detours;
 pub use error::{BlockError, StartError, TaskError};
 pub use events::ChainEvent;
 use events::Subscribers;
@@ -205,6 +207,8 @@ pub(crate) struct Shared {
     pub earliest_columns: AtomicU64,
     /// One for each block task that may run.
     pub block_permits: Arc<Semaphore>,
+    /// Where blocks of old branches wait for each other.
+    pub detours: Detours,
     /// The whole state on disk that differences are written against. Those that were read from disk share most of it.
     pub anchor: ArcSwap<Entry>,
     /// One state is rebuilt at a time.

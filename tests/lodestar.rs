@@ -7,6 +7,8 @@
 //! Meanwhile a second Lodestar that knows Hornero only starts from Hornero's checkpoint, fetches the epochs since then by range,
 //! and follows by gossip. Both Lodestars' scores of Hornero are read and printed, and nobody's log may hold a complaint.
 //!
+//! That Hornero has validators, and by their balances all columns, which the second Lodestar needs. Another one, without any, follows the first Lodestar by the eight columns that it samples while the first Hornero is away.
+//!
 //! Needs the peer scripts (`HORNERO_PEERS`, by default `../shared/peers`) and, where they are not installed yet, npm:
 //! `PEERS_CACHE=target/peers ../shared/peers/install.sh lodestar`.
 #![cfg(feature = "minimal")]
@@ -40,6 +42,8 @@ const FOLLOWED_SLOTS: usize = 8 * SLOTS_PER_EPOCH as usize;
 const VALIDATORS: u64 = 16;
 /// Groups of columns; with so many of them nobody finds one that a node lacks.
 const GROUPS: f64 = 128.0;
+/// Groups that a node without validators keeps (`CUSTODY_REQUIREMENT`).
+const ORDINARY_GROUPS: f64 = 4.0;
 /// Slots that pass before the second Lodestar may connect: more than those within which Lodestar asks for single blocks.
 const SLOTS_ALONE: usize = 4 * SLOTS_PER_EPOCH as usize;
 /// Longest wait for anything of Lodestar's: its first finality takes about 90 s on two idle cores.
@@ -95,6 +99,8 @@ fn follows_a_chain_made_by_lodestar() {
 
     // One epoch passes without us.
     let mut away = Heads::of(&lodestar.rest, Side::Lodestar);
+    let ordinary = Hornero::start(&network, &folder.path().join("ordinary"), &lodestar.enr, &checkpoint);
+    away.add(&ordinary.rest, Side::Ordinary);
     let goal = before + SLOTS_PER_EPOCH;
     away.until(PATIENCE, |heads| heads.last_slot() >= Some(goal));
 
@@ -112,6 +118,23 @@ fn follows_a_chain_made_by_lodestar() {
     manners::check_log("the first Lodestar", &lodestar.log(), &hornero);
     manners::check_ours(&hornero);
     hornero.stop();
+    follow_as_most_do(&lodestar, &ordinary, &mut away);
+    ordinary.stop();
+}
+
+/// A node without validators has the same heads, with the data of their blobs sampled.
+fn follow_as_most_do(lodestar: &Lodestar, ordinary: &Hornero, heads: &mut Heads) {
+    let both = |heads: &Heads| heads.common(Side::Lodestar, Side::Ordinary).count();
+    heads.until(PATIENCE, |heads| both(heads) >= 2 * SLOTS_PER_EPOCH as usize);
+    let differing: Vec<_> = heads.common(Side::Lodestar, Side::Ordinary).filter(|(_, (a, b))| a != b).collect();
+    assert!(differing.is_empty(), "heads differ: {differing:?}\n{}", ordinary.log_tail());
+    let columns = Columns::of(ordinary);
+    println!("without validators, by eight columns: {} slots with the same head, {columns:?}", both(heads));
+    assert_eq!(ordinary.metric("hornero_custody_groups", ""), ORDINARY_GROUPS);
+    assert!(columns.blocks > SLOTS_PER_EPOCH as f64, "{columns:?}\n{}", ordinary.log_tail());
+    manners::check_scores("the first Lodestar", &lodestar.rest, ordinary, 0.0);
+    manners::check_log("the first Lodestar", &lodestar.log(), ordinary);
+    assert_eq!(ordinary.metric("hornero_peers_punished_total", ""), 0.0, "{}", ordinary.log_tail());
 }
 
 /// The second Lodestar gets the chain from Hornero: what it lacks by range, then by gossip what is new, with the same heads.

@@ -39,6 +39,8 @@ pub struct PeerDetail {
     pub score: f64,
     /// Why it lost score, and how often.
     pub penalties: BTreeMap<&'static str, u32>,
+    /// What gossipsub holds of it, without that and without pardons.
+    pub gossip_score: f64,
     /// Bytes that came from it.
     pub received_bytes: u64,
     /// Bytes that went to it.

@@ -12,6 +12,7 @@ use super::{
     BlockError, BlockSource, BlockWork, BroadcastValidation, ExecutionCommand, OurBlock, PayloadVerdict,
     PendingMessage, Shared, Snapshot, StoreMessage, TaskError,
     columns::BlobsOf,
+    detour::{Turn, is_detour, is_left_alone},
     gossip::{
         InvalidBlock,
         beacon_block::{self, Passed, validate_beacon_block_gossip},
@@ -128,6 +129,9 @@ impl BlockTask {
                     self.pass_on();
                 }
             }
+            Ok(Passed::AllButProposer) if is_left_alone(&snapshot, &self.work.block.message, &self.work.source) => {
+                return Err(BlockError::NotYet("who proposes so long after its parent is not known at once".into()));
+            }
             Ok(Passed::AllButProposer) => {}
             Err(BlockError::UnknownParent { parent }) => return Err(self.keep_orphan(&snapshot, root, parent).await),
             Err(error) => return Err(error),
@@ -143,6 +147,7 @@ impl BlockTask {
             // It waited already, or range sync will fetch what is missing: no work for nothing.
             self.check_data(root).await?;
         }
+        let turn = self.step_aside(&snapshot).await?;
         let parent_state = self.shared.state(self.work.block.message.parent_root).await?;
         let process = async { (self.process(parent_state.clone()).await, self.shared.clock.now_ms()) };
         let ((processed, processed_ms), payload) = smol::future::zip(process, self.new_payload()).await;
@@ -152,6 +157,7 @@ impl BlockTask {
         self.stage_until("transition", processed_ms);
         // What the execution client took longer.
         self.stage("payload");
+        drop(turn);
         imported.payload_status = payload?;
         self.pass_on();
         let block = self.work.block.clone();
@@ -182,21 +188,36 @@ impl BlockTask {
         if snapshot.contains(&root) {
             return Ok(Passed::AllButProposer);
         }
+        let parent = block.message.parent_root;
         {
             let view = shared.view(&snapshot, &snapshot.head_state);
             beacon_block::check_slot(&view, block.message.slot)?;
-            beacon_block::check_not_invalid(&view, &block.message, root)?;
+            view.check_not_invalid(&root)?;
+            view.check_not_invalid(&parent)?;
         }
-        let parent = block.message.parent_root;
-        if snapshot.contains(&parent) {
+        if snapshot.contains(&parent) && !matches!(self.work.source, BlockSource::ByRoot(_)) {
             return Ok(Passed::AllButProposer);
         }
-        // It would be stored unverified otherwise, and keep the well signed one out.
+        // Without a parent it would be stored unverified otherwise, and keep the well signed one out. With one, anybody may have
+        // made us ask for it: a signature costs less than the transition.
         smol::unblock(move || {
-            beacon_block::check_signature(&shared.view(&snapshot, &snapshot.head_state), &block, root)
+            let view = shared.view(&snapshot, &snapshot.head_state);
+            beacon_block::check_signature(&view, &block, root)?;
+            if !snapshot.contains(&parent) {
+                return Err(BlockError::UnknownParent { parent });
+            }
+            beacon_block::check_proposer(&view, &block.message).map(|_| Passed::AllButProposer)
         })
-        .await?;
-        Err(BlockError::UnknownParent { parent })
+        .await
+    }
+
+    /// Gives the place among the block tasks back, and waits for a turn, if the block is one of an old branch.
+    async fn step_aside(&mut self, snapshot: &Snapshot) -> Result<Option<Turn>, BlockError> {
+        if !is_detour(snapshot, &self.work.block.message, &self.work.source) {
+            return Ok(None);
+        }
+        self.running = None;
+        self.shared.detours.turn().await.map(Some)
     }
 
     /// Puts a block whose parent is unknown into the database, and tells the pending task its root. Far ahead of our head
@@ -212,6 +233,11 @@ impl BlockTask {
         if slot > snapshot.head_slot.saturating_add(MAX_ORPHAN_DEPTH) {
             let _ = self.shared.sync.try_send(SyncMessage::FarBehind);
             return BlockError::TooFarAhead { slot };
+        }
+        let proposer = self.work.block.message.proposer_index;
+        let is_gossip = matches!(self.work.source, BlockSource::Gossip(_));
+        if is_gossip && !self.shared.seen.claim_orphan(slot, proposer, root) {
+            return BlockError::Equivocation;
         }
         let (db, block) = (self.shared.db.clone(), self.work.block.clone());
         if let Err(error) = smol::unblock(move || db.put_blocks(&[(root, &block)])).await {

@@ -57,6 +57,11 @@ pub const SEEN_CONTRIBUTIONS: usize = 1 << 10;
 pub const SEEN_SYNC_MESSAGES: usize = 1 << 12;
 /// Remembered blobs: two epochs of blocks with nine each, and more.
 pub const SEEN_BLOBS: usize = 1 << 10;
+/// Remembered blocks without parents, one of each proposer and slot: two epochs of them, and some that lie.
+pub const SEEN_ORPHANS: usize = 256;
+/// Blocks of old branches that wait for their turn to be judged ([`super::detour`]): each is in memory, and whose turn does not come
+/// is asked for again.
+pub const DETOURS_WAITING: usize = 4;
 /// Remembered columns: two epochs of blocks with all their 128.
 pub const SEEN_COLUMNS: usize = 1 << 13;
 /// Remembered signatures under blocks: a few slots' blocks, each of which comes again with its columns; and some that are

@@ -108,7 +108,11 @@ fn drain(
 }
 
 /// Waits for one more, for a batch that is not full. False when it should not wait on: somebody waits for ours.
-async fn fill(stack: &mut VecDeque<MessageWork>, gossip: &Receiver<GossipSmall>, ours: &Receiver<MessageWork>) -> bool {
+pub(super) async fn fill(
+    stack: &mut VecDeque<MessageWork>,
+    gossip: &Receiver<GossipSmall>,
+    ours: &Receiver<MessageWork>,
+) -> bool {
     let own = async { ours.recv().await.ok() };
     let others = async { gossip.recv().await.ok().map(MessageWork::from) };
     let Some(next) = smol::future::or(own, others).await else { return false };
@@ -119,7 +123,7 @@ async fn fill(stack: &mut VecDeque<MessageWork>, gossip: &Receiver<GossipSmall>,
 
 /// How long the batch may wait for more: until its oldest vote has waited [`BATCH_WAIT_MS`]. What is ours never waits, and
 /// operations come alone.
-fn wait(shared: &Shared, kind: Kind, stack: &VecDeque<MessageWork>) -> Duration {
+pub(super) fn wait(shared: &Shared, kind: Kind, stack: &VecDeque<MessageWork>) -> Duration {
     let has_ours = stack.iter().any(|work| work.id.is_none());
     let oldest = stack.iter().map(|work| work.received_ms).min();
     let Some(oldest) = oldest.filter(|_| kind == Kind::Votes && !has_ours) else { return Duration::ZERO };

@@ -194,7 +194,7 @@ async fn save_fork_choice(shared: &Arc<Shared>) -> Result<(), DbError> {
     smol::unblock(move || db.put_snapshot(&bytes)).await
 }
 
-/// Removes the states from which nothing will be rebuilt any more, and the blocks that nobody may ask for.
+/// Removes the states from which nothing will be rebuilt any more, and the blocks and columns that nobody may ask for.
 fn prune(shared: &Shared, snapshot: &Snapshot) -> Result<(), DbError> {
     let stored = stored_states(&shared.db)?;
     let Some(finalized) = snapshot.blocks.get(&snapshot.finalized.root).map(|info| info.slot) else { return Ok(()) };
@@ -205,30 +205,41 @@ fn prune(shared: &Shared, snapshot: &Snapshot) -> Result<(), DbError> {
     roots.push(shared.anchor.load().0);
     shared.db.keep_states(&roots)?;
     roots.extend(kept.iter().map(|stored| stored.root));
-    let keep_epochs = shared.config.min_epochs_for_block_requests();
-    let before = shared.clock.epoch().saturating_sub(keep_epochs).min(snapshot.finalized.epoch);
-    let Some(before) = before.checked_sub(1).map(compute_start_slot_at_epoch) else { return Ok(()) };
-    let report = shared.db.prune_before(before, &roots)?;
+    prune_blocks(shared, snapshot, &roots)?;
+    prune_columns(shared, snapshot)
+}
+
+/// Before this slot, what peers may ask for so many epochs is removed; none while the chain is younger.
+fn end_of_term(shared: &Shared, snapshot: &Snapshot, epochs: Epoch) -> Option<Slot> {
+    let before = shared.clock.epoch().saturating_sub(epochs).min(snapshot.finalized.epoch);
+    before.checked_sub(1).map(compute_start_slot_at_epoch)
+}
+
+/// Removes the blocks that nobody may ask for, but those of `roots`.
+fn prune_blocks(shared: &Shared, snapshot: &Snapshot, roots: &[Hash256]) -> Result<(), DbError> {
+    let epochs = shared.config.min_epochs_for_block_requests();
+    let Some(before) = end_of_term(shared, snapshot, epochs) else { return Ok(()) };
+    let report = shared.db.prune_before(before, roots)?;
     if report.blocks > 0 {
         tracing::info!(blocks = report.blocks, bytes = report.bytes, "old blocks removed");
     }
     if let Some(slot) = shared.db.earliest_slot()? {
         shared.earliest_slot.store(slot, Ordering::Relaxed);
     }
-    prune_columns(shared, snapshot)
+    Ok(())
 }
 
 /// Removes the columns that nobody may ask for.
 fn prune_columns(shared: &Shared, snapshot: &Snapshot) -> Result<(), DbError> {
     let epochs = shared.config.min_epochs_for_data_column_sidecars_requests;
-    let before = shared.clock.epoch().saturating_sub(epochs).min(snapshot.finalized.epoch);
-    let Some(before) = before.checked_sub(1).map(compute_start_slot_at_epoch) else { return Ok(()) };
+    let Some(before) = end_of_term(shared, snapshot, epochs) else { return Ok(()) };
     let report = shared.db.prune_columns_before(before)?;
     if report.columns > 0 {
         tracing::info!(columns = report.columns, bytes = report.bytes, "old columns removed");
     }
     if let Some(slot) = shared.db.earliest_column_slot()? {
-        shared.earliest_columns.store(slot, Ordering::Relaxed);
+        // Never less: custody may have grown just now, which is in the database a moment later.
+        shared.earliest_columns.fetch_max(slot, Ordering::Relaxed);
     }
     Ok(())
 }

@@ -229,7 +229,9 @@ fn items(shared: &Shared, kind: RequestKind) -> Result<Vec<Item>, ResponseChunk>
             stored_columns(&shared.db, roots.into_iter().map(|root| (root, &columns[..])))
         }
         RequestKind::ColumnsByRoot { wanted } => {
-            stored_columns(&shared.db, wanted.iter().map(|(root, columns)| (*root, &columns[..])))
+            // They were stored before the block failed.
+            let valid = wanted.iter().filter(|(root, _)| !shared.invalid_blocks.contains(root));
+            stored_columns(&shared.db, valid.map(|(root, columns)| (*root, &columns[..])))
         }
         // Answered before.
         _ => Ok(Vec::new()),

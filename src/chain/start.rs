@@ -106,6 +106,7 @@ pub fn start(setup: ChainConfig) -> Result<Chain, StartError> {
         db: setup.db,
         keys,
         block_permits: Arc::new(Semaphore::new(setup.capacities.block_tasks.max(1))),
+        detours: Default::default(),
         anchor: ArcSwap::from_pointee(anchor),
         rebuilding: Semaphore::new(1),
         capacities: setup.capacities,

@@ -184,6 +184,11 @@ impl HotStates {
         self.pinned = roots;
     }
 
+    /// All, which does not count as a use.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.all().map(|held| &held.entry)
+    }
+
     /// From now on; [`HotStates::evict`] brings the numbers down.
     pub fn limit(&mut self, limits: StateLimits) {
         self.limits = limits;

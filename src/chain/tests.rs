@@ -3,15 +3,18 @@
 mod aggregates;
 mod ahead;
 mod backfill;
+mod batches;
 mod blob_pool;
 mod blocks;
 mod columns;
+mod detours;
 mod finality;
 mod light_client;
 mod light_client_gossip;
 mod messages;
 mod payloads;
 mod prepared;
+mod pruning;
 pub mod recording;
 mod restart;
 mod rig;

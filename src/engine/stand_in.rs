@@ -1,8 +1,8 @@
 //! A stand-in for an execution client, for devnets in one process. It executes nothing.
 //!
-//! Its payloads are valid for the consensus layer; they carry no request, and no transaction but one that stands for all that
+//! Its payloads are valid for the consensus layer; they carry no request, and two transactions at most. One stands for all that
 //! bring blobs: the type byte of those and the blobs' versioned hashes, unsigned. That ties the payload to the block's
-//! commitments, as with a real client. Blobs cost nothing, so there is no excess of blob gas. Block hashes are made up: the hash
+//! commitments, as with a real client. The other is noise, where blocks are to be as large as real ones. Blobs cost nothing, so there is no excess of blob gas. Block hashes are made up: the hash
 //! of a label and of the payload's SSZ root, where Ethereum has Keccak of an RLP header. So a payload of the stand-in can't be
 //! taken for a real one, nor a real one for the stand-in's.
 
@@ -26,6 +26,8 @@ const GAS_LIMIT: u64 = 30_000_000;
 const BASE_FEE: u64 = 7;
 /// The type of transactions with blobs.
 const BLOB_TX_TYPE: u8 = 3;
+/// The type of the transaction that is noise: the last that a typed transaction may have.
+const NOISE_TX_TYPE: u8 = 0x7f;
 /// Gas of a blob: its bytes.
 const GAS_PER_BLOB: u64 = 1 << 17;
 
@@ -33,12 +35,18 @@ const GAS_PER_BLOB: u64 = 1 << 17;
 #[derive(Clone, Debug, Default)]
 pub struct StandIn {
     blobs: Arc<BlobsBundle>,
+    noise: usize,
 }
 
 impl StandIn {
     /// Blobs as they are since Fulu, with the proofs of their cells. Payloads have none, one, two, ... and all of these blobs, in turn by their number; after all come none again.
     pub fn with_blobs(blobs: BlobsBundle) -> StandIn {
-        StandIn { blobs: Arc::new(blobs) }
+        StandIn { blobs: Arc::new(blobs), ..StandIn::default() }
+    }
+
+    /// Each payload has so many bytes of noise besides, which do not compress.
+    pub fn with_noise(self, bytes: usize) -> StandIn {
+        StandIn { noise: bytes, ..self }
     }
 
     /// The payload on top of `parent`. The same input gives the same payload.
@@ -64,7 +72,7 @@ impl StandIn {
             extra_data: VariableList::new(EXTRA_DATA.to_vec()).expect("at most 32 bytes"),
             base_fee_per_gas: U256::from(BASE_FEE),
             block_hash: Hash256::ZERO,
-            transactions: transactions(&versioned_hashes(&blobs.commitments)),
+            transactions: transactions(&versioned_hashes(&blobs.commitments), noise(block_number, self.noise)),
             withdrawals: VariableList::new(attributes.withdrawals)
                 .map_err(|_| EngineError::TooManyWithdrawals(count))?,
             blob_gas_used: blob_gas(blobs.commitments.len()),
@@ -94,11 +102,13 @@ pub(super) fn judge_payload(payload: &ExecutionPayload, commitments: &[KZGCommit
 
 /// The same, when only the blobs' versioned hashes are known.
 pub(super) fn judge_hashes(payload: &ExecutionPayload, hashes: &[Hash256]) -> Option<String> {
-    let is_for_blobs = |transaction: &[u8]| transaction.first() == Some(&BLOB_TX_TYPE);
-    if !payload.transactions.iter().all(|transaction| is_for_blobs(transaction)) {
+    let is_of = |transaction: &[u8], types: &[u8]| transaction.first().is_some_and(|first| types.contains(first));
+    if !payload.transactions.iter().all(|transaction| is_of(transaction, &[BLOB_TX_TYPE, NOISE_TX_TYPE])) {
         return Some("the stand-in can't execute transactions".into());
     }
-    if payload.transactions != transactions(hashes) || payload.blob_gas_used != blob_gas(hashes.len()) {
+    let noise = payload.transactions.iter().find(|transaction| is_of(transaction, &[NOISE_TX_TYPE]));
+    let noise = noise.map(|noise| noise.to_vec()).unwrap_or_default();
+    if payload.transactions != transactions(hashes, noise) || payload.blob_gas_used != blob_gas(hashes.len()) {
         return Some("the payload's blobs are not those of the block".into());
     }
     (payload.block_hash != block_hash(payload)).then(|| "the block hash is not the one that the stand-in gives".into())
@@ -108,16 +118,29 @@ fn versioned_hashes(commitments: &[KZGCommitment]) -> Vec<Hash256> {
     commitments.iter().map(kzg_commitment_to_versioned_hash).collect()
 }
 
-/// The one that brings the blobs with these versioned hashes; none without blobs.
-fn transactions(hashes: &[Hash256]) -> Transactions {
-    if hashes.is_empty() {
-        return Transactions::default();
+/// The one that brings the blobs with these versioned hashes, and the one of noise; none for what is empty.
+fn transactions(hashes: &[Hash256], noise: Vec<u8>) -> Transactions {
+    let mut blobs = Vec::new();
+    if !hashes.is_empty() {
+        blobs.push(BLOB_TX_TYPE);
+        blobs.extend(hashes.iter().flat_map(|hash| hash.0));
     }
-    let mut bytes = vec![BLOB_TX_TYPE];
-    bytes.extend(hashes.iter().flat_map(|hash| hash.0));
-    // A block's few commitments are far from the limit of a gigabyte.
-    let transaction = VariableList::new(bytes).unwrap_or_default();
-    VariableList::new(vec![transaction]).unwrap_or_default()
+    let all = [blobs, noise].into_iter().filter(|bytes| !bytes.is_empty());
+    // Far from the limit of a gigabyte.
+    VariableList::new(all.map(|bytes| VariableList::new(bytes).unwrap_or_default()).collect()).unwrap_or_default()
+}
+
+/// So many bytes that look like chance, the same for the same number.
+fn noise(block_number: u64, bytes: usize) -> Vec<u8> {
+    let mut noise = Vec::with_capacity(bytes + 32);
+    for counter in 0..bytes.div_ceil(32) as u64 {
+        noise.extend(hash_fixed(&[block_number.to_le_bytes(), counter.to_le_bytes()].concat()));
+    }
+    noise.truncate(bytes);
+    if let Some(first) = noise.first_mut() {
+        *first = NOISE_TX_TYPE;
+    }
+    noise
 }
 
 fn blob_gas(blobs: usize) -> u64 {
@@ -173,6 +196,18 @@ mod tests {
         assert_eq!((payload.block_number, payload.timestamp, payload.withdrawals.len()), (42, 1_700_000_012, 2));
         assert_eq!(payload, engine().build_payload(ForkName::Fulu, &parent, attributes(2)).unwrap().payload);
         assert_eq!(engine().judge_payload(&payload, &[]), None);
+    }
+
+    #[test]
+    fn noise_makes_a_payload_as_large_as_wanted_and_valid() {
+        let Engine::StandIn(stand_in) = with_blobs() else { unreachable!() };
+        let engine = Engine::StandIn(stand_in.with_noise(5000));
+        let BuiltPayload { payload, blobs, .. } =
+            engine.build_payload(ForkName::Fulu, &Default::default(), attributes(0)).unwrap();
+        let noise = payload.transactions.last().unwrap();
+        assert_eq!((payload.transactions.len(), noise.len()), (2, 5000));
+        assert!(snap::raw::Encoder::new().compress_vec(noise).unwrap().len() > 4900);
+        assert_eq!(engine.judge_payload(&payload, &blobs.commitments), None);
     }
 
     #[test]

@@ -162,6 +162,11 @@ pub const GOSSIP_MALFORMED: Metric = counter(
     "Gossip messages that were too large, did not decompress or were not valid SSZ.",
 )
 .by(&["topic"]);
+/// Gossip that was not sent to peers because too much waits for them.
+pub const GOSSIP_UNSENT: Metric = counter(
+    "hornero_p2p_gossip_unsent_total",
+    "Gossip messages that were not sent because the peer's queue was full: it, or our line, is slow.",
+);
 /// Gossip messages, with copies.
 pub const GOSSIP_COPIES: Metric =
     counter("hornero_p2p_gossip_copies_total", "Gossip messages received, every copy of each counted, by topic.")
@@ -188,9 +193,6 @@ pub const SUBNET_PEERS: Metric = gauge(
     "Connected peers on the subnet, of those of a kind that we need, that has the fewest.",
 )
 .by(&["topic"]);
-/// Subnets with too few peers.
-pub const SUBNETS_THIN: Metric =
-    gauge("hornero_p2p_thin_subnets", "Subnets that we need and on which we have fewer than three peers.");
 /// Requests to peers.
 pub const REQUESTS_SENT: Metric =
     counter("hornero_p2p_requests_sent_total", "Requests to peers, by method and result.").by(&["method", "result"]);
@@ -227,14 +229,34 @@ pub const DISCOVERY_TABLE: Metric = gauge("hornero_discovery_table_nodes", "Node
 pub const DISCOVERY_RESTARTS: Metric =
     counter("hornero_discovery_restarts_total", "Times that discovery ended by itself and was started again.");
 /// Subnets that lack peers.
-pub const THIN_SUBNETS: Metric =
-    gauge("hornero_thin_subnets", "Subnets that we are in with too few peers, by kind.").by(&["kind"]);
+pub const THIN_SUBNETS: Metric = gauge(
+    "hornero_thin_subnets",
+    "Subnets that we need and on which we have fewer than four peers, by topic and by what there are (none, few).",
+)
+.by(&["topic", "peers"]);
+/// Whether there are too few peers.
+pub const PEERS_BELOW_NEED: Metric = gauge(
+    "hornero_p2p_peers_below_need",
+    "1 when there have been fewer peers than gossip needs for ten minutes, or there may not be so many, otherwise 0.",
+);
 /// Whether others reach us.
 pub const PORT_REACHABLE: Metric =
     gauge("hornero_port_reachable", "1 when others have reached us from outside of our own network, otherwise 0.");
 /// Why peers lost score.
 pub const PEERS_PUNISHED: Metric =
     counter("hornero_peers_punished_total", "Penalties given to peers, by reason.").by(&["reason"]);
+/// Times that we were late ourselves.
+pub const P2P_LATE: Metric = counter(
+    "hornero_p2p_late_total",
+    "Times that we were late ourselves, for which no peer is blamed, by sign (pause: no rest for two seconds, or stopped; \
+     peers: too many seemed to misbehave at once).",
+)
+.by(&["sign"]);
+/// Timeouts that cost nothing.
+pub const P2P_EXCUSED: Metric = counter(
+    "hornero_p2p_excused_total",
+    "Timeouts of peers that cost them nothing, because the network task was late itself.",
+);
 /// What had to wait for the budget.
 pub const BUDGET_DELAYED: Metric = counter(
     "hornero_budget_delayed_bytes_total",
@@ -251,6 +273,12 @@ pub const BUDGET_DELAY_SECONDS: Metric = histogram(
 /// The budget.
 pub const BUDGET: Metric =
     gauge("hornero_budget_bytes_per_second", "Bandwidth that we may use (down, up); 0: no limit.").by(&["direction"]);
+/// Whether the budget is too small.
+pub const BANDWIDTH_BELOW_NEED: Metric = gauge(
+    "hornero_bandwidth_below_need",
+    "1 when the bandwidth that we may use is less than gossip takes, otherwise 0; by direction (down, up).",
+)
+.by(&["direction"]);
 /// The month's traffic.
 pub const MONTH_BYTES: Metric =
     gauge("hornero_network_month_bytes", "Bytes of this calendar month (UTC), by direction (down, up).")
@@ -408,12 +436,12 @@ pub const ALL: &[&Metric] = &[
     &GOSSIP_VERDICTS,
     &GOSSIP_RECEIVED,
     &GOSSIP_MALFORMED,
+    &GOSSIP_UNSENT,
     &GOSSIP_COPIES,
     &GOSSIP_BYTES,
     &GOSSIP_MESH_PEERS,
     &GOSSIP_SCORES,
     &SUBNET_PEERS,
-    &SUBNETS_THIN,
     &REQUESTS_SENT,
     &REQUESTS_SERVED,
     &PEERS_BANNED,
@@ -427,11 +455,15 @@ pub const ALL: &[&Metric] = &[
     &DISCOVERY_TABLE,
     &DISCOVERY_RESTARTS,
     &THIN_SUBNETS,
+    &PEERS_BELOW_NEED,
     &PORT_REACHABLE,
     &PEERS_PUNISHED,
+    &P2P_LATE,
+    &P2P_EXCUSED,
     &BUDGET_DELAYED,
     &BUDGET_DELAY_SECONDS,
     &BUDGET,
+    &BANDWIDTH_BELOW_NEED,
     &MONTH_BYTES,
     &DATA_CAP,
     &BYTES_IN,

@@ -28,6 +28,7 @@ pub async fn network_to_chain(events: P2pEvents, chain: ChainInputs, config: Arc
         while let Ok(block) = events.gossip_blocks.recv().await {
             let id = gossip_id(block.peer, &block.id);
             let received_ms = since_1970_ms(block.received_at);
+            // The rest of it goes when the chain has taken this: then others may wait in its place.
             let message = words::GossipBlock { id, block: block.block, received_ms };
             if chain.gossip_blocks.send(message).await.is_err() {
                 return;

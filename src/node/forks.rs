@@ -36,6 +36,7 @@ pub fn forks_at(config: &Config, genesis_validators_root: Hash256, epoch: Epoch)
         current_name: config.fork_name(epoch).unwrap_or_default(),
         known: changes.iter().filter_map(|epoch| Some((digest(*epoch), config.fork_name(*epoch)?))).collect(),
         next_version: config.fork_version(next_regular.unwrap_or(epoch)),
+        max_blobs: config.max_blobs(epoch),
         next_epoch: next.unwrap_or(FAR_FUTURE_EPOCH),
         next_digest: next.map_or(ForkDigest::ZERO, digest),
         also,

@@ -59,6 +59,7 @@ fn peer_detail(info: p2p::PeerInfo) -> PeerDetail {
         connected_seconds: info.connected_for.as_secs(),
         score: info.score,
         penalties: info.penalties.iter().copied().collect(),
+        gossip_score: info.gossip_score,
         received_bytes: info.received_bytes,
         sent_bytes: info.sent_bytes,
         metadata: info.metadata.as_ref().map(metadata),

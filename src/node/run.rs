@@ -600,3 +600,6 @@ fn listen_addresses(given: &[IpAddr]) -> Vec<IpAddr> {
 fn split(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(String::from).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,16 @@ pub enum Use {
     Backfill,
 }
 
+impl BudgetConfig {
+    /// Bytes per second that may go one way; none: without a limit.
+    pub fn rate(&self, way: Way) -> Option<u64> {
+        match way {
+            Way::Down => self.download,
+            Way::Up => self.upload,
+        }
+    }
+}
+
 impl Use {
     const fn label(self) -> &'static str {
         match self {
@@ -65,6 +75,14 @@ impl Use {
             Use::Backfill => 0.6,
         }
     }
+
+    /// The longest wait for leave.
+    const fn patience(self) -> Duration {
+        match self {
+            Use::Serving => ASKERS_PATIENCE,
+            Use::Head | Use::Custody | Use::Backfill => PATIENCE,
+        }
+    }
 }
 
 /// Which way.
@@ -77,7 +95,11 @@ pub enum Way {
 }
 
 impl Way {
-    const fn label(self) -> &'static str {
+    /// Both.
+    pub const BOTH: [Way; 2] = [Way::Down, Way::Up];
+
+    /// As metrics and the log write it.
+    pub const fn label(self) -> &'static str {
         match self {
             Way::Down => "down",
             Way::Up => "up",
@@ -85,11 +107,12 @@ impl Way {
     }
 }
 
-/// The longest wait for leave: less than others' patience for the next piece of what they sent or asked for, and than the
-/// chain's for an answer.
+/// The longest wait for leave to ask: less than others' patience for the next piece of what they send, and than the chain's for
+/// an answer.
 const PATIENCE: Duration = Duration::from_secs(7);
-/// Time for which gossip alone must exceed the budget before we say so, and between two such lines.
-const OVERDRAWN_TIME: Duration = Duration::from_secs(600);
+/// The longest wait for leave to answer. Others wait 10 s for the next piece; a peer that then asks again, two at a time, still has no
+/// more answers open than it may.
+const ASKERS_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Both ways.
 #[derive(Debug)]
@@ -98,15 +121,13 @@ pub struct Budget {
     up: Lane,
     cap: Option<u64>,
     month: Mutex<Month>,
-    /// Since when gossip alone has taken more than there is; moved on with each warning.
-    overdrawn: Mutex<Option<Instant>>,
 }
 
 impl Budget {
     /// Full buckets; `file` keeps the month's sums across restarts.
     pub fn new(config: BudgetConfig, file: &Path) -> Budget {
-        for (way, rate) in [(Way::Down, config.download), (Way::Up, config.upload)] {
-            metrics::set(&BUDGET, &[("direction", way.label())], rate.unwrap_or(0) as f64);
+        for way in Way::BOTH {
+            metrics::set(&BUDGET, &[("direction", way.label())], config.rate(way).unwrap_or(0) as f64);
         }
         metrics::set(&DATA_CAP, &[], config.data_cap.unwrap_or(0) as f64);
         let now = Instant::now();
@@ -115,7 +136,6 @@ impl Budget {
             up: Lane::new(config.upload, now),
             cap: config.data_cap,
             month: Mutex::new(Month::load(file, SystemTime::now())),
-            overdrawn: Mutex::new(None),
         }
     }
 
@@ -145,7 +165,7 @@ impl Budget {
         let grant = loop {
             match lane.take(for_what.leaves(), bytes as u64, now) {
                 Ok(grant) => break Some(grant),
-                Err(_) if now - begin >= PATIENCE => break None,
+                Err(_) if now - begin >= for_what.patience() => break None,
                 Err(wait) => Timer::after(wait).await,
             };
             now = Instant::now();
@@ -158,27 +178,19 @@ impl Budget {
         grant
     }
 
-    /// Keeps the month's sums, and says when the budget is too small for what the network needs.
-    pub fn tick(&self, now: Instant) {
+    /// Whether gossip, which never waits, owes more than a full bucket.
+    pub fn is_overdrawn(&self, way: Way, now: Instant) -> bool {
+        self.lane(way).is_overdrawn(now)
+    }
+
+    /// Keeps the month's sums.
+    pub fn tick(&self) {
         let mut month = self.month.lock().unwrap_or_else(PoisonError::into_inner);
         let is_over = month.add(self.down.take_total(), self.up.take_total(), SystemTime::now(), self.cap);
         metrics::set(&MONTH_BYTES, &[("direction", Way::Down.label())], month.received as f64);
         metrics::set(&MONTH_BYTES, &[("direction", Way::Up.label())], month.sent as f64);
         if is_over {
             warn!("this month's traffic is over --data-cap; --max-bandwidth lowers it from now on");
-        }
-        drop(month);
-        self.warn_if_overdrawn(now);
-    }
-
-    fn warn_if_overdrawn(&self, now: Instant) {
-        let is_overdrawn = self.down.is_overdrawn(now) || self.up.is_overdrawn(now);
-        let mut since = self.overdrawn.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_overdrawn {
-            *since = None;
-        } else if now.saturating_duration_since(*since.get_or_insert(now)) >= OVERDRAWN_TIME {
-            *since = Some(now);
-            warn!("gossip alone takes more than --max-bandwidth allows: raise it, or lower --target-peers");
         }
     }
 

@@ -26,8 +26,8 @@ const MAX_FRAME_LEN: usize = CHECKSUM_LEN + 32 + MAX_FRAME_DATA + MAX_FRAME_DATA
 const CHECKSUM_LEN: usize = 4;
 /// A `u64` in base 128.
 const MAX_VARINT_LEN: u32 = 10;
-/// The slowest peer that we wait for, bytes per second: it limits how long one chunk may take as a whole.
-const MIN_BYTES_PER_SECOND: u64 = 32 * 1024;
+/// The slowest peer that we wait for, bytes per second, as it writes and as it reads: it limits how long one chunk may take as a whole.
+pub(super) const MIN_BYTES_PER_SECOND: u64 = 32 * 1024;
 
 /// `max_compressed_len` of the specification.
 pub(super) const fn max_compressed_len(n: usize) -> usize {
@@ -55,6 +55,8 @@ pub(super) enum CodecError {
     Io(#[from] io::Error),
     #[error("nothing came for {0:?}")]
     Stalled(Duration),
+    #[error("the bandwidth budget had no room for the rest of the answer")]
+    Withheld,
     #[error("the stream ended inside a message")]
     UnexpectedEnd,
     #[error("the length prefix is not a minimal varint")]

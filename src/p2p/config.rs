@@ -10,6 +10,7 @@ use super::{
     budget::BudgetConfig,
     discovery::DiscoveryConfig,
     gossip::NetworkSize,
+    late::LATE_AFTER,
     limits::{Exempt, Limits, MAX_PER_ADDRESS},
     messages::{ENRForkID, Status},
     transport::Muxers,
@@ -32,6 +33,8 @@ pub struct Forks {
     pub known: Vec<(ForkDigest, ForkName)>,
     /// Version of the next regular fork, or of the current one when none is planned.
     pub next_version: Version,
+    /// Blobs that a block may have now.
+    pub max_blobs: u64,
     /// Epoch of the next fork of any kind, or the far future.
     pub next_epoch: Epoch,
     /// Digest of the next fork, or zero.
@@ -49,6 +52,7 @@ impl Forks {
             current_name: ForkName::default(),
             known: Vec::new(),
             next_version: version,
+            max_blobs: 0,
             next_epoch: Epoch::MAX,
             next_digest: ForkDigest::default(),
             also: Vec::new(),
@@ -108,6 +112,8 @@ pub struct P2pConfig {
     pub seen_ttl: Duration,
     /// Longest wait for the start of a response, and for each next piece of it.
     pub response_timeout: Duration,
+    /// Time without a rest after which the network task counts as late: what peers fail to do in time is then excused.
+    pub late_after: Duration,
     /// Time between two pings of a peer.
     pub ping_interval: Duration,
     /// Time between two exchanges of status with a peer.
@@ -139,6 +145,7 @@ impl P2pConfig {
             network_size: NetworkSize { slot: Duration::from_secs(12), active_validators: 1_000_000 },
             seen_ttl: Duration::from_secs(2 * 32 * 12),
             response_timeout: Duration::from_secs(10),
+            late_after: LATE_AFTER,
             ping_interval: Duration::from_secs(20),
             status_interval: Duration::from_secs(120),
             serve_bytes_per_second: 1 << 20,

@@ -18,6 +18,11 @@ use crate::types::{
 
 /// Gossiped blocks that wait: a slot brings one, a network in trouble a few.
 pub(super) const GOSSIP_BLOCKS: usize = 64;
+/// While fewer wait, all may be of one peer, who tells of what came while it, or we, were away.
+pub(super) const GOSSIP_BLOCKS_CROWDED: usize = 16;
+/// Else so many of one peer: a slot's, and one that was late. Strangers come again under other names as fast as they are sent away, and
+/// would fill the queue, so that the head's block finds no room; what an honest peer loses here is asked for when another builds on it.
+pub(super) const GOSSIP_BLOCKS_OF_PEER: usize = 2;
 /// Gossiped votes that wait: a slot brings up to 1024 aggregates; when we are late the oldest are worth least.
 pub(super) const GOSSIP_VOTES: usize = 256;
 /// Gossiped operations that wait: there are a few in an hour, but one may be 2 MB.
@@ -135,6 +140,8 @@ pub struct GossipBlock {
     pub received_at: SystemTime,
     /// Its place among the bytes that may wait.
     pub held: Arc<Held>,
+    /// Its place among its peer's blocks.
+    pub place: Arc<()>,
 }
 
 /// A small message from gossip; as with a block, a verdict is due.
@@ -226,7 +233,7 @@ pub struct InboundRequest {
 }
 
 /// What is asked for, by a peer or of one. Not more than the specification allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RequestKind {
     /// Those of our chain with these slots, ascending.
     BlocksByRange {

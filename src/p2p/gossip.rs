@@ -20,17 +20,23 @@ use crate::metrics::{self, GOSSIP_BYTES, GOSSIP_COPIES, GOSSIP_MALFORMED};
 use meter::Spent;
 pub use meter::{Bucket, GossipEvent, Metered};
 pub use scoring::NetworkSize;
-pub(super) use scoring::{GOSSIP_SCORE, GRAYLIST_SCORE, PUBLISH_SCORE, application_score};
+pub(super) use scoring::{FORGIVABLE, GOSSIP_SCORE, GRAYLIST_SCORE, PUBLISH_SCORE, application_score};
 
 /// Subscriptions that a peer may have: about 200 topics a fork, and two forks at a fork's boundary.
 const MAX_SUBSCRIPTIONS: usize = 400;
 /// Subscriptions and control messages in one RPC, in bytes; 200 topic strings alone are about 10 KB, and the ids that may be
 /// offered for a topic (5,000) 110 KB.
 const MAX_CONTROL_SIZE: usize = 256 << 10;
+/// What was asked for must come within this time. A longer one would be kinder to peers when we are late ourselves, but nobody
+/// else is asked for a message meanwhile, and peers keep it for little more. `late.rs` is kind instead.
+const IWANT_FOLLOWUP: Duration = Duration::from_secs(3);
 /// Messages larger than this make us tell the mesh that we have them (IDONTWANT), so that they are not sent again.
 const IDONTWANT_THRESHOLD: usize = 1000;
-/// Messages that wait for a slow peer before they are dropped.
-const SEND_QUEUE: usize = 256;
+/// Messages that wait for a slow peer before they are dropped: what everybody listens to brings as many in a quarter of a slot,
+/// some 280 on mainnet. In a small network a burst needs this many.
+const SEND_QUEUE_AT_LEAST: usize = 64;
+/// One in so many of a slot's messages waits.
+const SEND_QUEUE_OF_SLOT: f64 = 4.0;
 /// `MESSAGE_DOMAIN_VALID_SNAPPY`. The domain for invalid snappy is not needed: such a message is rejected before it has
 /// an id, so it is neither remembered nor passed on.
 const MESSAGE_DOMAIN_VALID_SNAPPY: [u8; 4] = [1, 0, 0, 0];
@@ -57,7 +63,7 @@ pub(super) fn build(seen_ttl: Duration, size: NetworkSize) -> Result<Metered, P2
         max_subscribed_topics: MAX_SUBSCRIPTIONS,
         max_subscriptions_per_request: MAX_SUBSCRIPTIONS,
     };
-    let config = config(seen_ttl).map_err(|e| fail(&e))?;
+    let config = config(seen_ttl, send_queue(size)).map_err(|e| fail(&e))?;
     let spent = Arc::new(Spent::default());
     let mut gossip = Gossip::new_with_subscription_filter_and_transform(
         MessageAuthenticity::Anonymous,
@@ -71,7 +77,7 @@ pub(super) fn build(seen_ttl: Duration, size: NetworkSize) -> Result<Metered, P2
 }
 
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/p2p-interface.md#the-gossip-domain-gossipsub>
-fn config(seen_ttl: Duration) -> Result<Config, libp2p::gossipsub::ConfigBuilderError> {
+fn config(seen_ttl: Duration, send_queue: usize) -> Result<Config, libp2p::gossipsub::ConfigBuilderError> {
     ConfigBuilder::default()
         .heartbeat_interval(Duration::from_millis(700))
         .mesh_n(8)
@@ -81,6 +87,7 @@ fn config(seen_ttl: Duration) -> Result<Config, libp2p::gossipsub::ConfigBuilder
         .fanout_ttl(Duration::from_secs(60))
         .history_length(6)
         .history_gossip(3)
+        .iwant_followup_time(IWANT_FOLLOWUP)
         .duplicate_cache_time(seen_ttl)
         // StrictNoSign: messages have no author, sequence number or signature.
         .validation_mode(ValidationMode::Anonymous)
@@ -88,7 +95,7 @@ fn config(seen_ttl: Duration) -> Result<Config, libp2p::gossipsub::ConfigBuilder
         .message_id_fn(message_id)
         .max_transmit_size(max_compressed_len(MAX_PAYLOAD_SIZE) + 1024)
         .max_control_message_size(MAX_CONTROL_SIZE)
-        .connection_handler_queue_len(SEND_QUEUE)
+        .connection_handler_queue_len(send_queue)
         // Messages in one RPC: what an honest peer has to say at once.
         .max_publish_messages(500)
         // Bandwidth: publish to the mesh only, and stop duplicates of what we publish or receive.
@@ -96,6 +103,12 @@ fn config(seen_ttl: Duration) -> Result<Config, libp2p::gossipsub::ConfigBuilder
         .idontwant_message_size_threshold(IDONTWANT_THRESHOLD)
         .idontwant_on_publish(true)
         .build()
+}
+
+fn send_queue(size: NetworkSize) -> usize {
+    let all = [Topic::BeaconBlock, Topic::BeaconAggregateAndProof, Topic::SyncCommitteeContributionAndProof];
+    let per_slot: f64 = all.map(|topic| size.expected_per_slot(topic)).iter().sum();
+    ((per_slot / SEND_QUEUE_OF_SLOT) as usize).max(SEND_QUEUE_AT_LEAST)
 }
 
 /// The id since Altair.
@@ -183,6 +196,14 @@ mod tests {
     fn the_configuration_is_accepted() {
         let size = NetworkSize { slot: Duration::from_secs(12), active_validators: 950_000 };
         build(Duration::from_secs(60), size).unwrap();
+    }
+
+    #[test]
+    fn more_waits_for_a_slow_peer_where_more_comes() {
+        let of = |active_validators| send_queue(NetworkSize { slot: Duration::from_secs(12), active_validators });
+        assert_eq!(of(64), SEND_QUEUE_AT_LEAST);
+        #[cfg(not(any(feature = "minimal", feature = "gnosis")))]
+        assert_eq!(of(950_000), 281);
     }
 
     #[test]

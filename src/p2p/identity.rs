@@ -232,7 +232,9 @@ mod tests {
     fn the_record_carries_what_the_specification_asks() {
         let dir = tempfile::tempdir().unwrap();
         let key = NodeKey::load_or_create(&dir.path().join("key")).unwrap();
-        let metadata = MetaData { custody_group_count: 4, ..MetaData::default() };
+        let mut metadata = MetaData { custody_group_count: 4, ..MetaData::default() };
+        [3, 63].iter().for_each(|subnet| metadata.attnets.set(*subnet, true).unwrap());
+        [0, 2].iter().for_each(|subnet| metadata.syncnets.set(*subnet, true).unwrap());
         let addresses = Addresses {
             ip4: Some(Ipv4Addr::LOCALHOST),
             ip6: Some(Ipv6Addr::LOCALHOST),
@@ -256,6 +258,15 @@ mod tests {
         assert_eq!(eth2, [0x90, 1, 2, 3, 4, 6, 0, 0, 1, 255, 255, 255, 255, 255, 255, 255, 255]);
         assert_eq!(record.get_decodable::<u64>("cgc").unwrap().unwrap(), 4);
         assert_eq!((record.udp4(), record.get_decodable::<u16>("quic6").unwrap().unwrap()), (Some(9002), 9003));
+        // As RLP has them: the length before the bytes, but for one small byte.
+        assert_eq!(record.get_raw_rlp("attnets").unwrap(), [0x88, 8, 0, 0, 0, 0, 0, 0, 0x80]);
+        assert_eq!(record.get_raw_rlp("syncnets").unwrap(), [0b101]);
+        assert_eq!(record.get_raw_rlp("nfd").unwrap(), [0x84, 0, 0, 0, 0], "none is planned");
+        let planned = Forks { next_epoch: 9, next_digest: ForkDigest::from([9, 8, 7, 6]), ..forks() };
+        let record = key.record(&addresses, &planned, &metadata, Some(&record)).unwrap();
+        assert_eq!(record.get_raw_rlp("nfd").unwrap(), [0x84, 9, 8, 7, 6]);
+        let eth2 = record.get_raw_rlp("eth2").unwrap();
+        assert_eq!(eth2, [0x90, 1, 2, 3, 4, 6, 0, 0, 1, 9, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

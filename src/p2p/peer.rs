@@ -14,6 +14,7 @@ use super::{
     messages::{MetaData, Status},
     meter::Meter,
     pace::Pace,
+    patience::{Patience, Repeats, Unread},
     protocol::Method,
     score::Score,
     transport,
@@ -78,6 +79,8 @@ pub struct PeerInfo {
     pub score: f64,
     /// Why it lost score, each with how often.
     pub penalties: Vec<(&'static str, u32)>,
+    /// What gossipsub holds of it, without our own score and pardons; below -16,000 its gossip is not read.
+    pub gossip_score: f64,
     /// Where its chain stood when it last told.
     pub status: Option<Status>,
     /// What it subscribes to and keeps.
@@ -107,16 +110,31 @@ pub(super) struct Peer {
     pub agent: Option<String>,
     pub record: Option<Enr>,
     pub score: Score,
+    /// Gossipsub's score without what we told it, when we last looked.
+    pub gossip_score: f64,
+    /// What we told gossipsub to add.
+    pub told_gossip: f64,
     pub status: Option<Status>,
     pub metadata: Option<MetaData>,
     /// New blocks that it may still gossip.
     pub blocks: Bucket,
+    /// Held by each of its blocks that waits.
+    pub blocks_waiting: Arc<()>,
     /// What its gossip was worth.
     pub useful: Useful,
     /// Requests under way to the peer, by method.
     pub asked: [u8; Method::COUNT],
     /// Requests of the peer under way, by method.
     pub serving: [u8; Method::COUNT],
+    /// With its answers.
+    pub answers: Patience,
+    /// With its requests, and its reading of what we answered.
+    pub requests: Patience,
+    /// With its reading of gossip.
+    pub unread: Unread,
+    pub repeats: Repeats,
+    /// When a request, of ours or of its, last ended well.
+    pub well_at: Option<Instant>,
     /// The code with which it said goodbye.
     pub goodbye: Option<u64>,
     /// Counts its bytes.
@@ -147,6 +165,7 @@ impl Peer {
             agent: self.agent.clone(),
             score: self.score.at(now),
             penalties: self.score.penalties(),
+            gossip_score: self.gossip_score,
             status: self.status,
             metadata: self.metadata.clone(),
             enr: self.record.clone(),

@@ -26,8 +26,12 @@ pub enum Reason {
     ResponseMalformed,
     /// A block of an unknown fork, or one that was not asked for.
     ResponseUnrelated,
-    /// A request was not answered in time.
+    /// A request was not answered in time, or an answer not read.
     Timeout,
+    /// Gossip was not read at all while we had much of it.
+    GossipUnread,
+    /// The same request again and again.
+    RequestRepeated,
     /// The connection failed inside an answer, or the peer answered with an error of its own.
     Failure,
     /// A block that is invalid.
@@ -40,7 +44,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the type.
-    const ALL: [Reason; 13] = [
+    const ALL: [Reason; 15] = [
         Reason::GossipMalformed,
         Reason::GossipRejected,
         Reason::GossipFlood,
@@ -50,6 +54,8 @@ impl Reason {
         Reason::ResponseMalformed,
         Reason::ResponseUnrelated,
         Reason::Timeout,
+        Reason::GossipUnread,
+        Reason::RequestRepeated,
         Reason::Failure,
         Reason::InvalidBlock,
         Reason::InvalidColumn,
@@ -68,6 +74,8 @@ impl Reason {
             Reason::ResponseMalformed => "response_malformed",
             Reason::ResponseUnrelated => "response_unrelated",
             Reason::Timeout => "timeout",
+            Reason::GossipUnread => "gossip_unread",
+            Reason::RequestRepeated => "request_repeated",
             Reason::Failure => "failure",
             Reason::InvalidBlock => "invalid_block",
             Reason::InvalidColumn => "invalid_column",
@@ -80,7 +88,7 @@ impl Reason {
         match self {
             Reason::Failure => -2.0,
             Reason::Timeout | Reason::TooManyRequests => -5.0,
-            Reason::GossipRejected | Reason::BadRange => -10.0,
+            Reason::GossipRejected | Reason::BadRange | Reason::GossipUnread | Reason::RequestRepeated => -10.0,
             Reason::GossipMalformed
             | Reason::GossipFlood
             | Reason::RequestMalformed

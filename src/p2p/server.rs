@@ -13,7 +13,7 @@ use ssz::Decode as _;
 
 use super::{
     budget::{Budget, Use, Way},
-    codec::{self, CodecError, MAX_ERROR_MESSAGE},
+    codec::{self, CodecError, MAX_ERROR_MESSAGE, MIN_BYTES_PER_SECOND},
     events::RequestKind,
     messages::{BlocksByHead, BlocksByRange, ColumnsByRange, LightClientUpdatesByRange, Status},
     pace::Pace,
@@ -28,8 +28,10 @@ const REQUEST_TIMES: u32 = 2;
 /// Of so many bytes each must be taken within the time for one step: who reads nothing is found out by the first ones that
 /// do not fit into the connection's window, however long the answer is.
 const PIECE: usize = 64 << 10;
-/// The slowest reader that we serve, in bytes per second.
-const MIN_BYTES_PER_SECOND: u64 = 32 * 1024;
+
+/// What is written may still be in the transport's buffer (256 KiB with QUIC) when the answer is closed; the slowest reader takes
+/// so much longer.
+const CLOSING: Duration = Duration::from_secs(8);
 
 /// A response's result code.
 /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/p2p-interface.md#responding-side>
@@ -42,7 +44,7 @@ pub enum ErrorCode {
     ServerError = 2,
     /// We do not have it.
     ResourceUnavailable = 3,
-    /// Too many requests at once. By convention of the field, not of the specification.
+    /// Too many requests at once. By convention of the field, not of the specification: see docs/spec_deviations.md.
     RateLimited = 139,
 }
 
@@ -73,7 +75,13 @@ pub(super) enum Request {
 /// What the service lets the stream's task answer.
 pub(super) enum Answer {
     One(Vec<u8>),
-    Chunks { from: Receiver<ResponseChunk>, limit: usize, paces: [Arc<Pace>; 2], budget: Arc<Budget> },
+    Chunks {
+        what: Option<u64>,
+        from: Receiver<ResponseChunk>,
+        limit: usize,
+        paces: [Arc<Pace>; 2],
+        budget: Arc<Budget>,
+    },
     Error(ErrorCode, &'static str),
 }
 
@@ -169,11 +177,11 @@ pub(super) async fn write_answer<S: AsyncWrite + Unpin>(
             write_error(stream, code, text, limit).await?;
             Some(code)
         }
-        Answer::Chunks { from, limit: chunks, paces, budget } => {
+        Answer::Chunks { from, limit: chunks, paces, budget, .. } => {
             write_chunks(stream, from, chunks, (&paces, &budget), limit).await?
         }
     };
-    codec::within(limit, async { Ok(stream.close().await?) }).await?;
+    codec::within(limit + CLOSING, async { Ok(stream.close().await?) }).await?;
     Ok(code)
 }
 
@@ -195,10 +203,10 @@ async fn write_chunks<S: AsyncWrite + Unpin>(
                 if !wait.is_zero() {
                     Timer::after(wait).await;
                 }
-                let Some(_grant) = budget.wait(Way::Up, Use::Serving, ssz.len()).await else {
-                    write_error(stream, ErrorCode::RateLimited, "over our bandwidth budget; ask later", limit).await?;
-                    return Ok(Some(ErrorCode::RateLimited));
-                };
+                // A chunk is withheld, and never refused, until who asked has left.
+                // <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/phase0/p2p-interface.md#responding-side>
+                let grant = budget.wait(Way::Up, Use::Serving, ssz.len()).await;
+                let _grant = grant.ok_or(CodecError::Withheld)?;
                 reader.take(ssz.len(), write_chunk(stream, Some(fork_digest), &ssz, limit)).await?;
                 continue;
             }

@@ -5,17 +5,21 @@ mod connections;
 mod finding;
 mod gossip;
 mod inbound;
+mod late;
 mod measure;
 mod outbound;
 mod places;
 mod setup;
+mod slow;
 
 use outbound::Call;
 pub(super) use outbound::decode_answer;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    pin::pin,
     sync::{Arc, Mutex},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -36,9 +40,11 @@ use super::{
     dialer::Dialer,
     discovery::{Discovery, News, Reach},
     events::{Outputs, PeerEvent},
-    gossip::{Gossip, Metered, application_score},
+    gossip::{Gossip, Metered},
     handle::{Command, Identity},
     identity::NodeKey,
+    lacks::Lacks,
+    late::Lateness,
     limits,
     messages::{GoodbyeReason, MetaData, Status},
     meter::Meters,
@@ -54,9 +60,12 @@ use super::{
     upnp::Upnp,
     useful::Useful,
 };
-use crate::metrics::{self, PEERS, PEERS_PUNISHED, QUEUE_DROPPED};
+use crate::metrics::{self, P2P_EXCUSED, PEERS, PEERS_PUNISHED, QUEUE_DROPPED};
 
 pub use setup::start;
+
+#[cfg(test)]
+mod tests;
 
 /// How often timers of peers are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -88,7 +97,14 @@ enum Outcome {
         answer: Sender<Answer>,
     },
     /// A peer's request was answered.
-    Served { peer: PeerId, session: u64, protocol: Protocol, result: Result<Option<ErrorCode>, CodecError> },
+    Served {
+        peer: PeerId,
+        session: u64,
+        protocol: Protocol,
+        /// Names what the chain was asked for.
+        what: Option<u64>,
+        result: Result<Option<ErrorCode>, CodecError>,
+    },
     /// A refusal was written.
     Refused,
     /// The budget allows a request that had to wait.
@@ -113,6 +129,8 @@ enum Turn {
     /// The thread of discovery has ended.
     DiscoveryEnded,
     Tick,
+    /// The task has had no rest for so long.
+    Late(Duration),
     /// All handles are gone.
     Closed,
 }
@@ -133,6 +151,8 @@ pub(super) struct Service {
     out: Outputs,
     /// What we listen to.
     pub(super) topics: BTreeSet<Topic>,
+    /// What the network needs and we do not have.
+    lacks: Lacks,
     /// What everybody's gossip was worth.
     useful: Useful,
     /// When the gauges are set again.
@@ -155,6 +175,8 @@ pub(super) struct Service {
     pace: Arc<Pace>,
     /// Refusals that are being written.
     refusing: usize,
+    /// Whether we are late ourselves.
+    late: Lateness,
     /// When to stop, and who waits for it.
     stopping: Option<(Instant, Sender<()>)>,
 }
@@ -171,6 +193,7 @@ impl Service {
                 Turn::News(news) => self.on_news(news),
                 Turn::DiscoveryEnded => self.on_discovery_ended(),
                 Turn::Tick => self.on_tick(Instant::now()),
+                Turn::Late(by) => self.on_pause(by, Instant::now()),
                 Turn::Closed => return,
             }
             if let Some((deadline, done)) = &self.stopping
@@ -187,7 +210,7 @@ impl Service {
     }
 
     async fn next_turn(&mut self, tick: &mut Timer) -> Turn {
-        let Service { swarm, commands, outcomes, discovery, .. } = self;
+        let Service { swarm, commands, outcomes, discovery, late, .. } = self;
         let swarm = async { Turn::Swarm(swarm.select_next_some().await) };
         let command = async { commands.recv().await.map_or(Turn::Closed, Turn::Command) };
         let outcome = async { outcomes.recv().await.map_or(Turn::Closed, Turn::Outcome) };
@@ -202,7 +225,20 @@ impl Service {
             }
         };
         // In random order: no source can starve another.
-        future::race(future::race(swarm, command), future::race(future::race(outcome, news), tick)).await
+        let work = future::race(future::race(swarm, command), future::race(future::race(outcome, news), tick));
+        let mut work = pin!(work);
+        // The clock comes first: after a pause gossipsub would judge peers before it has read what they sent meanwhile.
+        std::future::poll_fn(|context| {
+            if let Some(by) = late.look(Instant::now()) {
+                return Poll::Ready(Turn::Late(by));
+            }
+            let turn = work.as_mut().poll(context);
+            if turn.is_pending() {
+                late.rest(Instant::now());
+            }
+            turn
+        })
+        .await
     }
 
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -228,7 +264,9 @@ impl Service {
             Outcome::Asked { peer, session, protocol, request, answer } => {
                 self.on_asked(peer, session, protocol, request, answer);
             }
-            Outcome::Served { peer, session, protocol, result } => self.on_served(peer, session, protocol, result),
+            Outcome::Served { peer, session, protocol, what, result } => {
+                self.on_served(peer, session, (protocol, what), result);
+            }
             Outcome::Refused => self.on_refused(),
             Outcome::MayAsk { peer, session, call } => self.on_may_ask(peer, session, call),
         }
@@ -246,8 +284,11 @@ impl Service {
             Command::Goodbye { peer, reason } => self.leave(peer, reason),
             Command::AskStatus(peer) => self.ask_status(peer),
             Command::Listen { topic, listens } => {
-                self.listen(topic, listens);
-                if let Some(discovery) = &mut self.discovery {
+                // What we are told again is no new need.
+                if self.listen(topic, listens)
+                    && listens
+                    && let Some(discovery) = &mut self.discovery
+                {
                     discovery.hurry(Instant::now());
                 }
             }
@@ -271,10 +312,14 @@ impl Service {
     fn punish(&mut self, id: PeerId, reason: Reason) {
         let now = Instant::now();
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        if reason == Reason::Timeout && self.late.excuses(now) {
+            debug!(peer = %id, "a timeout is excused: we are late ourselves");
+            return metrics::inc(&P2P_EXCUSED, &[]);
+        }
         metrics::inc(&PEERS_PUNISHED, &[("reason", reason.label())]);
         let score = peer.score.punish(reason, now);
         debug!(peer = %id, reason = reason.label(), score, "peer punished");
-        self.swarm.behaviour_mut().gossip.sub.set_application_score(&id, application_score(score));
+        self.tell_gossip(id, now);
         if score <= BAN_BELOW && !self.bans.contains(&id) {
             self.ban(id, now);
         }

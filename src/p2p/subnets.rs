@@ -8,9 +8,9 @@ use super::{
     topic::Topic,
 };
 
-/// Peers on a topic below which more are looked for: with three, one may be slow and one gone and messages still come. A full
-/// mesh of 8 on each of a dozen subnets would take more peers than a home has.
-const ENOUGH_PEERS: usize = 3;
+/// Peers that a subnet of ours should have: one may be slow and one gone, and messages still come from two sides. A full mesh of
+/// 8 on each of a dozen subnets would take more peers than a home has.
+const PEERS_PER_SUBNET: usize = 4;
 
 /// Which subnets matter to us now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,14 +34,25 @@ pub struct SubnetPeers {
     pub peers: usize,
 }
 
+impl SubnetPeers {
+    /// Whether more are looked for.
+    pub fn is_thin(&self) -> bool {
+        self.peers < PEERS_PER_SUBNET
+    }
+}
+
 impl Service {
     /// Takes part in other subnets than before.
     pub(super) fn set_subnets(&mut self, subnets: Subnets) {
         let is_ruled = |topic: &Topic| matches!(topic, Topic::BeaconAttestation(_) | Topic::SyncCommittee(_));
         let left: Vec<Topic> =
             self.topics.iter().filter(|topic| is_ruled(topic) && !subnets.listen.contains(topic)).copied().collect();
-        left.into_iter().for_each(|topic| self.listen(topic, false));
-        subnets.listen.iter().filter(|topic| is_ruled(topic)).for_each(|topic| self.listen(*topic, true));
+        for topic in left {
+            self.listen(topic, false);
+        }
+        for topic in subnets.listen.iter().filter(|topic| is_ruled(topic)) {
+            self.listen(*topic, true);
+        }
         let (mut attnets, mut syncnets) = (Attnets::default(), Syncnets::default());
         // Numbers beyond the vectors are no subnets.
         subnets.attnets.iter().for_each(|subnet| drop(attnets.set(*subnet as usize, true)));
@@ -57,21 +68,13 @@ impl Service {
 
     /// How many of our peers are on each subnet that we need, for listening or for publishing.
     pub(super) fn subnet_peers(&self) -> Vec<SubnetPeers> {
-        let subnets = self.topics.iter().filter(|topic| topic.subnet().is_some());
-        let needed: BTreeSet<Topic> = subnets.chain(&self.publish_on).copied().collect();
-        let fork = self.forks.current;
-        let counted = needed.into_iter().map(|topic| {
-            let hash = topic.on(fork).hash();
-            let peers = self.gossip().all_peers().filter(|(_, topics)| topics.contains(&&hash)).count();
+        let needed: BTreeSet<Topic> = self.topics.union(&self.publish_on).copied().collect();
+        let subscriptions: Vec<Vec<_>> = self.gossip().all_peers().map(|(_, topics)| topics).collect();
+        let counted = needed.into_iter().filter(|topic| topic.subnet().is_some()).map(|topic| {
+            let hash = topic.on(self.forks.current).hash();
+            let peers = subscriptions.iter().filter(|topics| topics.contains(&&hash)).count();
             SubnetPeers { topic, peers }
         });
         counted.collect()
-    }
-
-    /// Subnets that need more peers, the thinnest first: whom to connect to is chosen by these.
-    pub(super) fn thin_subnets(&self) -> Vec<SubnetPeers> {
-        let mut thin: Vec<_> = self.subnet_peers().into_iter().filter(|subnet| subnet.peers < ENOUGH_PEERS).collect();
-        thin.sort_by_key(|subnet| subnet.peers);
-        thin
     }
 }

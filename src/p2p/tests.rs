@@ -2,8 +2,11 @@
 
 mod bandwidth;
 mod discovery;
+mod goodbye;
 mod gossip;
 mod hostile;
+mod late;
+mod paced;
 mod places;
 mod quic;
 mod requests;
@@ -36,12 +39,14 @@ fn status() -> Status {
     Status { head_slot: 77, finalized_epoch: 3, earliest_available_slot: 5, ..Status::default() }
 }
 
-fn config(dir: &TempDir) -> P2pConfig {
+pub(in crate::p2p) fn config(dir: &TempDir) -> P2pConfig {
     let forks = Forks::only(ForkDigest::from(FORK), Version::default());
     P2pConfig {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         listen_quic: vec!["127.0.0.1:0".parse().unwrap()],
         response_timeout: Duration::from_secs(5),
+        // The machine of a test may be as late as it likes.
+        late_after: Duration::MAX,
         ..P2pConfig::new(dir.path().join("network-key"), forks, status())
     }
 }

@@ -23,6 +23,10 @@ const LIGHT_CLIENT_HEADER_LEN: usize = 112 + 4 + 4 * 32 + 584 + 32;
 const LIGHT_CLIENT_UPDATE_LEN: usize = 4 + (preset::SYNC_COMMITTEE_SIZE / 8 + 96) + 8;
 /// A cell, its commitment and its proof.
 const LEN_PER_BLOB: usize = 2048 + 48 + 48;
+/// A block of mainnet in 2026, compressed.
+const USUAL_BLOCK: usize = 95_000;
+/// Members of one of its committees.
+const USUAL_COMMITTEE: usize = 464;
 /// Blobs of a column that we listen to. Networks have 21 today, and a block's type has room for 4,096.
 const MAX_BLOBS: usize = 512;
 
@@ -46,6 +50,18 @@ impl Topic {
             Topic::LightClientFinalityUpdate => LIGHT_CLIENT_UPDATE_LEN + 2 * LIGHT_CLIENT_HEADER_LEN + 4 + 7 * 32,
             Topic::LightClientOptimisticUpdate => LIGHT_CLIENT_UPDATE_LEN + LIGHT_CLIENT_HEADER_LEN,
             Topic::DataColumnSidecar(_) => COLUMN_FIXED_LEN + MAX_BLOBS * LEN_PER_BLOB,
+        }
+    }
+
+    /// SSZ of a message as mainnet's mostly are, where blocks may have so many blobs; of what hardly ever comes, the longest.
+    pub(super) fn usual_size(self, max_blobs: u64) -> usize {
+        match self {
+            Topic::BeaconBlock => USUAL_BLOCK,
+            Topic::BeaconAggregateAndProof => AGGREGATE_FIXED_LEN + USUAL_COMMITTEE / 8 + 1,
+            // Blocks without blobs have no columns. A fee that rises and falls holds blobs at two thirds of what may be.
+            Topic::DataColumnSidecar(_) if max_blobs == 0 => 0,
+            Topic::DataColumnSidecar(_) => COLUMN_FIXED_LEN + (max_blobs as usize * 2).div_ceil(3) * LEN_PER_BLOB,
+            _ => self.max_size(),
         }
     }
 

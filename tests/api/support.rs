@@ -240,6 +240,7 @@ fn details() -> PeerDetails {
         connected_seconds: 5,
         score: -10.0,
         penalties: [("timeout", 2)].into(),
+        gossip_score: -3.5,
         received_bytes: 7,
         sent_bytes: 8,
         metadata: None,

@@ -18,12 +18,8 @@ use super::{
 /// What must become of the strangers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Must {
-    /// Who does this is banned.
+    /// Who does this loses points, and is banned or given up.
     BeSentAway,
-    /// It only loses points while the case lasts, or is banned.
-    LosePoints,
-    /// It does nothing wrong: it stays, with no points lost.
-    Stay,
     /// The address is banned.
     LoseTheAddress,
     /// No more than its share is let in.
@@ -77,8 +73,27 @@ const fn flood(
 }
 
 const TIMEOUT: &[&str] = &["timeout"];
+const UNREAD: &[&str] = &["gossip_unread"];
+const REPEATED: &[&str] = &["request_repeated"];
 
 pub const GROUPS: &[Group] = &[
+    // The first, while the chain is short: who asks for all of it is served as fast as one peer is.
+    Group {
+        times: 17,
+        cases: &[
+            wild("the largest counts, over and over", &[Tcp], (Deed::LargestCounts, Well), BeSentAway, REPEATED),
+            wild("slow writer of every request, TCP", &[Tcp], (Deed::HalfRequests, Well), BeSentAway, TIMEOUT),
+            wild("slow writer of every request, QUIC", &[Quic], (Deed::HalfRequests, Well), BeSentAway, TIMEOUT),
+            wild("slow reader of every answer, QUIC", &[TinyQuic], (Deed::Unread, Well), BeSentAway, TIMEOUT),
+            wild("slow reader of gossip, TCP", &[Tcp], (Deed::UnreadGossip, Well), BeSentAway, UNREAD),
+            wild("slow reader of gossip, QUIC", &[TinyQuic], (Deed::UnreadGossip, Well), BeSentAway, UNREAD),
+            wild("no answer to any question, TCP", &[Tcp], (Deed::NewMetadata, Never), BeSentAway, TIMEOUT),
+            wild("no answer to any question, QUIC", &[Quic], (Deed::NewMetadata, Never), BeSentAway, TIMEOUT),
+            wild("answers that drip, TCP", &[Tcp], (Deed::NewMetadata, Dripping), BeSentAway, TIMEOUT),
+            wild("answers that drip, QUIC", &[Quic], (Deed::NewMetadata, Dripping), BeSentAway, TIMEOUT),
+            wild("claims to be far ahead", &[Tcp, Quic], (Deed::FarAhead, Never), BeSentAway, &[]),
+        ],
+    },
     Group { times: 1, cases: &[flood("one valid block, over and over", copies, &["gossip_flood"])] },
     Group { times: 1, cases: &[flood("blocks without parents", parentless, &["gossip_flood"])] },
     Group { times: 1, cases: &[flood("invalid blocks", invalid_blocks, &["gossip_rejected"])] },
@@ -99,29 +114,10 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         times: 1,
-        cases: &[wild("requests for the largest counts", &[Tcp], (Deed::LargestCounts, Well), Stay, &[])],
-    },
-    Group {
-        times: 1,
         cases: &[
             wild("eight of a kind at once, yamux", &[Tcp], (Deed::TooMany, Well), BeSentAway, &["too_many_requests"]),
             wild("eight of a kind at once, mplex", &[Mplex], (Deed::TooMany, Well), BeSentAway, &["too_many_requests"]),
             wild("eight of a kind at once, QUIC", &[Quic], (Deed::TooMany, Well), BeSentAway, &["too_many_requests"]),
-        ],
-    },
-    Group {
-        times: 4,
-        cases: &[
-            wild("slow writer of every request, TCP", &[Tcp], (Deed::HalfRequests, Well), BeSentAway, TIMEOUT),
-            wild("slow writer of every request, QUIC", &[Quic], (Deed::HalfRequests, Well), BeSentAway, TIMEOUT),
-            wild("slow reader of every answer, QUIC", &[TinyQuic], (Deed::Unread, Well), LosePoints, TIMEOUT),
-            wild("slow reader of gossip, TCP", &[Tcp], (Deed::UnreadGossip, Well), Stay, &[]),
-            wild("slow reader of gossip, QUIC", &[TinyQuic], (Deed::UnreadGossip, Well), Stay, &[]),
-            wild("no answer to any question, TCP", &[Tcp], (Deed::NewMetadata, Never), LosePoints, TIMEOUT),
-            wild("no answer to any question, QUIC", &[Quic], (Deed::NewMetadata, Never), LosePoints, TIMEOUT),
-            wild("answers that drip, TCP", &[Tcp], (Deed::NewMetadata, Dripping), LosePoints, TIMEOUT),
-            wild("answers that drip, QUIC", &[Quic], (Deed::NewMetadata, Dripping), LosePoints, TIMEOUT),
-            wild("claims to be far ahead", &[Tcp, Quic], (Deed::FarAhead, Never), BeSentAway, &[]),
         ],
     },
     Group {
@@ -141,6 +137,28 @@ pub const GROUPS: &[Group] = &[
             must: HaveItsShare,
             reasons: &[],
         }],
+    },
+    // The last, for from here on a quarter of the validators is the attacker's.
+    Group {
+        times: 10,
+        cases: &[
+            flood("validators: false state roots, and children", false_blocks, &["gossip_rejected"]),
+            flood("validators: out of turn on old blocks", strays, &["gossip_flood", "gossip_rejected"]),
+            wild(
+                "validators: invalid parents, TCP",
+                &[Tcp],
+                (Deed::InvalidParents, Well),
+                BeSentAway,
+                &["invalid_block"],
+            ),
+            wild(
+                "validators: invalid parents, QUIC",
+                &[Quic],
+                (Deed::InvalidParents, Well),
+                BeSentAway,
+                &["invalid_block"],
+            ),
+        ],
     },
 ];
 
@@ -264,6 +282,29 @@ fn foreign_columns(network: &Network) -> Box<dyn Fn() -> Flood + Send> {
             };
             (on(fork, Topic::DataColumnSidecar(index)), packed(&sidecar.as_ssz_bytes()))
         })
+    })
+}
+
+/// A block of its proposer in its slot, which is passed on before its state root is found to be false: one for a slot, the same
+/// again and again and from each stranger. Between, what can be had in any number: blocks on top of it.
+fn false_blocks(network: &Network) -> Box<dyn Fn() -> Flood + Send> {
+    let (topic, forger) = (on(network.fork_digest(), Topic::BeaconBlock), network.forger.clone());
+    Box::new(move || {
+        let (topic, forger) = (topic.clone(), forger.clone());
+        Box::new(move |number| match forger.false_block() {
+            Some(block) if number % 2 == 0 => wire(&topic, &block),
+            Some(block) => wire(&topic, &forger.child(block.root())),
+            None => wire(&topic, &forger.stray()),
+        })
+    })
+}
+
+/// Who proposes can be told only with a state of that branch.
+fn strays(network: &Network) -> Box<dyn Fn() -> Flood + Send> {
+    let (topic, forger) = (on(network.fork_digest(), Topic::BeaconBlock), network.forger.clone());
+    Box::new(move || {
+        let (topic, forger) = (topic.clone(), forger.clone());
+        Box::new(move |_| wire(&topic, &forger.stray()))
     })
 }
 

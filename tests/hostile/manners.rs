@@ -8,7 +8,10 @@ use std::{
 };
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, future::join_all};
-use hornero::p2p::{MetaData, Muxers, Status, wire};
+use hornero::{
+    p2p::{MetaData, Muxers, Status, wire},
+    types::Hash256,
+};
 use smol::{Timer, future};
 use ssz::Encode as _;
 
@@ -25,6 +28,8 @@ const TINY_WINDOW: u32 = 64;
 const WINDOW: u32 = 1 << 20;
 /// Until who does not read asks for more.
 const AGAIN: Duration = Duration::from_secs(3);
+/// Blocks without parents that are gossiped at a time.
+const ORPHANS: usize = 4;
 /// Ids of messages in one packet.
 const IDS: usize = 10_000;
 
@@ -101,6 +106,8 @@ pub enum Deed {
     Unwanted,
     /// Says that its chain is far ahead.
     FarAhead,
+    /// Gossips well signed blocks whose parents only it has, and answers with these: they are invalid.
+    InvalidParents,
 }
 
 /// Lives on `line` until the node ends it.
@@ -166,7 +173,7 @@ async fn act(line: &Line, deed: Deed, scene: &Scene, tally: &Tally) -> io::Resul
         }
         Deed::UnreadGossip => {
             let mut pipe = line.open(GOSSIP).await?;
-            pipe.write_all(&subscription(&scene.block_topic)).await?;
+            pipe.write_all(&subscription(&scene.topics)).await?;
             pipe.flush().await?;
             tally.count(0);
             future::pending().await
@@ -195,6 +202,18 @@ async fn act(line: &Line, deed: Deed, scene: &Scene, tally: &Tally) -> io::Resul
                 tally.count(packet.len());
             }
             Ok(())
+        }
+        Deed::InvalidParents => {
+            let mut pipe = line.open(GOSSIP).await?;
+            loop {
+                for orphan in (0..ORPHANS).filter_map(|_| scene.forger.orphan()) {
+                    let packet = publication(&scene.topics[0], &orphan.as_ssz_bytes());
+                    pipe.write_all(&packet).await?;
+                    pipe.flush().await?;
+                    tally.count(packet.len());
+                }
+                Timer::after(AGAIN).await;
+            }
         }
         Deed::FarAhead => Ok(()),
     }
@@ -234,6 +253,10 @@ async fn answer(line: &Line, deed: Deed, how: Answers, scene: &Scene, tally: &Ta
             held.push(line.executor.spawn(hold(pipe)));
             continue;
         }
+        if deed == Deed::InvalidParents && protocol.contains("/beacon_blocks_by_") {
+            give_invalid(pipe, scene, tally).await;
+            continue;
+        }
         let Some(good) = good_answer(&protocol, scene) else {
             // Gossip, or a question for the chain.
             held.push(line.executor.spawn(other(pipe, how, protocol, chunk_of(scene))));
@@ -270,6 +293,20 @@ fn good_answer(protocol: &str, scene: &Scene) -> Option<Vec<u8>> {
         return None;
     };
     Some([&[0][..], &wire::write_payload(&ssz)].concat())
+}
+
+/// Answers with the blocks that we made the node ask for.
+async fn give_invalid(mut pipe: Pipe, scene: &Scene, tally: &Tally) {
+    let mut asked = Vec::new();
+    let _ = pipe.read_to_end(&mut asked).await;
+    // By roots, or by one and a count.
+    let roots = wire::read_payload(&asked).unwrap_or_default();
+    for block in roots.chunks_exact(32).filter_map(|root| scene.forger.held(&Hash256::from_slice(root))) {
+        let bytes = [&[0][..], scene.status.fork_digest.as_slice(), &wire::write_payload(&block)].concat();
+        tally.count(bytes.len());
+        let _ = pipe.write_all(&bytes).await;
+    }
+    let _ = pipe.close().await;
 }
 
 /// What may be the beginning of a block.
@@ -318,8 +355,15 @@ fn varint(n: usize) -> Vec<u8> {
     unsigned_varint::encode::usize(n, &mut unsigned_varint::encode::usize_buffer()).to_vec()
 }
 
-fn subscription(topic: &str) -> Vec<u8> {
-    packet(&field(1, &[vec![1 << 3, 1], field(2, topic.as_bytes())].concat()))
+fn subscription(topics: &[String]) -> Vec<u8> {
+    let one = |topic: &String| field(1, &[vec![1 << 3, 1], field(2, topic.as_bytes())].concat());
+    packet(&topics.iter().flat_map(one).collect::<Vec<u8>>())
+}
+
+/// A message of a topic.
+fn publication(topic: &str, ssz: &[u8]) -> Vec<u8> {
+    let packed = snap::raw::Encoder::new().compress_vec(ssz).expect("it fits");
+    packet(&field(2, &[field(2, &packed), field(4, topic.as_bytes())].concat()))
 }
 
 fn unwanted(number: u64) -> Vec<u8> {

@@ -12,6 +12,7 @@ use async_channel::Sender;
 use hornero::{
     chain::{ChainEvent, Snapshot},
     crypto::compute_fork_digest,
+    engine::{Engine, StandIn},
     node::{
         CheckpointChoice, NodeConfig, RunningNode,
         genesis::{Genesis, devnet_config, interop_genesis},
@@ -21,8 +22,14 @@ use hornero::{
 };
 use ssz::Encode as _;
 
+use super::forger::Forger;
+
 /// Enough for a committee in each slot of either preset.
 const VALIDATORS: u64 = 64;
+/// The first of those that an attacker may own: less than a third, so that the chain goes on without them.
+const FIRST_FALSE: u64 = 48;
+/// Bytes by which each block is larger: half of mainnet's.
+const NOISE: usize = 48 << 10;
 /// From the start to genesis: two nodes start in it, on a busy machine.
 const START_DELAY: u64 = 6;
 
@@ -33,6 +40,8 @@ pub struct Network {
     node: RunningNode,
     /// When each block became our head, and its slot.
     heads: Arc<Mutex<HashMap<Hash256, (Slot, Instant)>>>,
+    /// Who owns some of the validators, as soon as he makes use of it.
+    pub forger: Arc<Forger>,
     validators: Sender<()>,
 }
 
@@ -53,16 +62,22 @@ impl Network {
             }
         })
         .detach();
-        let (validators, stop) = async_channel::bounded(1);
-        let duties = ValidatorConfig {
-            beacon_url: format!("http://{}", node.http),
-            keys: Arc::new(InteropKeys::new(0..VALIDATORS)),
-            config: config.clone(),
-            genesis_validators_root: genesis.state.genesis_validators_root,
-            genesis_time: config.min_genesis_time,
+        let run = |keys: &Arc<InteropKeys>| {
+            let (client, stop) = async_channel::bounded(1);
+            let duties = ValidatorConfig {
+                beacon_url: format!("http://{}", node.http),
+                keys: keys.clone(),
+                config: config.clone(),
+                genesis_validators_root: genesis.state.genesis_validators_root,
+                genesis_time: config.min_genesis_time,
+            };
+            smol::spawn(validator::run(duties, stop)).detach();
+            client
         };
-        smol::spawn(validator::run(duties, stop)).detach();
-        Network { config, genesis, dir, node, heads, validators }
+        let validators = run(&Arc::new(InteropKeys::new(0..FIRST_FALSE)));
+        let keys = Arc::new(InteropKeys::new(FIRST_FALSE..VALIDATORS));
+        let forger = Arc::new(Forger::new(node.chain.clone(), keys.clone(), NOISE, run(&keys)));
+        Network { config, genesis, dir, node, heads, forger, validators }
     }
 
     /// For `--boot-nodes`.
@@ -128,7 +143,8 @@ fn node_config(config: &Arc<Config>, genesis: &Genesis, dir: &Path) -> NodeConfi
     let Genesis { state, block } = genesis.clone();
     let network = hornero::node::Network::local(config.clone(), state.genesis_validators_root);
     let checkpoint = CheckpointChoice::Anchor(Box::new(state), Box::new(block));
-    NodeConfig { listen_quic: Vec::new(), ..NodeConfig::on_loopback(network, dir.join("maker"), checkpoint) }
+    let engine = Engine::StandIn(StandIn::default().with_noise(NOISE));
+    NodeConfig { listen_quic: Vec::new(), engine, ..NodeConfig::on_loopback(network, dir.join("maker"), checkpoint) }
 }
 
 /// What differs from the preset's own configuration.

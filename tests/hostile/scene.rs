@@ -2,7 +2,10 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
 };
 
 use hornero::{
@@ -12,7 +15,7 @@ use hornero::{
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use ssz::Encode as _;
 
-use super::{network::Network, victim::Victim};
+use super::{forger::Forger, network::Network, victim::Victim};
 
 /// Requests as the node serves them: the protocol, and one of the largest that it reads, packed; nothing where none is sent.
 pub type Request = (&'static str, Vec<u8>);
@@ -28,7 +31,10 @@ pub struct Scene {
     pub tcp: Multiaddr,
     pub quic: SocketAddr,
     pub status: Status,
-    pub block_topic: String,
+    /// What everybody listens to and much comes by.
+    pub topics: Vec<String>,
+    /// Who owns validators.
+    pub forger: Arc<Forger>,
     roots: Vec<Hash256>,
 }
 
@@ -42,7 +48,10 @@ impl Scene {
             tcp: victim.address("/tcp/").parse().expect("an address"),
             quic: udp(&victim.address("/quic-v1").parse().expect("an address")),
             status,
-            block_topic: format!("/eth2/{}/beacon_block/ssz_snappy", hex::encode(fork_digest)),
+            topics: ["beacon_block", "beacon_aggregate_and_proof", "sync_committee_contribution_and_proof"]
+                .map(|name| format!("/eth2/{}/{name}/ssz_snappy", hex::encode(fork_digest)))
+                .into(),
+            forger: network.forger.clone(),
             roots: network.roots(),
         }
     }

@@ -16,6 +16,8 @@ pub enum Side {
     Hornero,
     /// A Lodestar that knows Hornero only.
     Second,
+    /// A Hornero without validators.
+    Ordinary,
 }
 
 enum Event {
@@ -23,11 +25,11 @@ enum Event {
     Finalized(u64),
 }
 
-/// Head roots by slot, of up to three nodes.
+/// Head roots by slot, of up to four nodes.
 pub struct Heads {
     sender: SyncSender<(Side, Event)>,
     events: Receiver<(Side, Event)>,
-    told: [BTreeMap<u64, String>; 3],
+    told: [BTreeMap<u64, String>; 4],
     pub finalized_epoch: Option<u64>,
 }
 
@@ -92,8 +94,11 @@ impl Heads {
     }
 
     fn describe(&self) -> String {
-        let [lodestar, hornero, second] = self.told.each_ref().map(|side| side.keys().last().copied());
-        format!("lodestar told of slot {lodestar:?}, hornero of {hornero:?}, the second lodestar of {second:?}")
+        let [lodestar, hornero, second, ordinary] = self.told.each_ref().map(|side| side.keys().last().copied());
+        format!(
+            "lodestar told of slot {lodestar:?}, hornero of {hornero:?}, the second lodestar of {second:?}, \
+             the hornero without validators of {ordinary:?}"
+        )
     }
 }
 

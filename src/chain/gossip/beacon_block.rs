@@ -1,6 +1,6 @@
 //! The topic `beacon_block`.
 
-use super::{InvalidBlock, Mark, View};
+use super::{Mark, View};
 use crate::{
     chain::BlockError,
     crypto::{DOMAIN_BEACON_PROPOSER, Signature, compute_signing_root},
@@ -28,11 +28,13 @@ pub fn validate_beacon_block_gossip(
 ) -> Result<Passed, BlockError> {
     let block = &signed.message;
     check_slot(view, block.slot)?;
-    check_not_invalid(view, block, root)?;
+    view.check_not_invalid(&root)?;
     let mark = Mark::Proposal(block.slot, block.proposer_index);
     view.seen.check(&mark).map_err(|_| BlockError::Equivocation)?;
     check_signature(view, signed, root)?;
     let parent = block.parent_root;
+    // After the signature: children of an invalid block are remembered, and nobody but a validator shall fill that memory.
+    view.check_not_invalid(&parent)?;
     let Some(parent_info) = view.snapshot.blocks.get(&parent) else { return Err(BlockError::UnknownParent { parent }) };
     let timestamp = view.compute_time_at_slot_ms(block.slot) / 1000;
     ensure(block.body.execution_payload.timestamp == timestamp, "incorrect execution payload timestamp")?;
@@ -40,12 +42,19 @@ pub fn validate_beacon_block_gossip(
     ensure(view.is_on_finalized_chain(), "finalized checkpoint is not an ancestor of block")?;
     let max_blobs = view.config.max_blobs(compute_epoch_at_slot(block.slot));
     ensure(block.body.blob_kzg_commitments.len() as u64 <= max_blobs, "too many blob kzg commitments")?;
-    let expected = view.expected_proposer(&parent, block.slot);
-    let is_due = expected.is_none_or(|expected| expected == block.proposer_index);
-    ensure(is_due, "block proposer_index does not match expected proposer")?;
+    let passed = check_proposer(view, block)?;
     // Another task may have been faster since the check above.
     view.seen.remember(mark).map_err(|_| BlockError::Equivocation)?;
-    Ok(if expected.is_some() { Passed::All } else { Passed::AllButProposer })
+    Ok(passed)
+}
+
+/// That it is the proposer's turn, as far as that can be told at once. The parent must be known.
+pub fn check_proposer(view: &View, block: &BeaconBlock) -> Result<Passed, BlockError> {
+    let Some(expected) = view.expected_proposer(&block.parent_root, block.slot) else {
+        return Ok(Passed::AllButProposer);
+    };
+    ensure(expected == block.proposer_index, "block proposer_index does not match expected proposer")?;
+    Ok(Passed::All)
 }
 
 /// That the slot has come, but for the disparity of clocks that the network allows, and is not finalized.
@@ -57,19 +66,13 @@ pub fn check_slot(view: &View, slot: Slot) -> Result<(), BlockError> {
     if view.is_after_finalized(slot) { Ok(()) } else { Err(BlockError::Finalized { slot }) }
 }
 
-/// That neither the block nor its parent was found invalid before.
-pub fn check_not_invalid(view: &View, block: &BeaconBlock, root: Hash256) -> Result<(), BlockError> {
-    let known = [root, block.parent_root].into_iter().find_map(|root| view.invalid_blocks.get(&root));
-    match known {
-        Some(InvalidBlock::ByRules) => Err(BlockError::KnownInvalid),
-        Some(InvalidBlock::PayloadVerified) => Err(BlockError::InvalidPayload),
-        None => Ok(()),
-    }
-}
-
 /// Checks the proposer's signature. What is wrong with a block that passes is its proposer's fault.
 pub fn check_signature(view: &View, signed: &SignedBeaconBlock, root: Hash256) -> Result<(), BlockError> {
     let (slot, proposer) = (signed.message.slot, signed.message.proposer_index);
+    if !view.is_validator(proposer) && !view.snapshot.contains(&signed.message.parent_root) {
+        // On a chain that we have yet to follow there may be more validators; the block must not be remembered as invalid.
+        return Err(BlockError::NotYet("its proposer is not among the validators that we know".into()));
+    }
     ensure(view.is_validator(proposer), "proposer index out of range")?;
     let is_valid = is_signature_valid(view, slot, proposer, root, &signed.signature);
     if is_valid { Ok(()) } else { Err(BlockError::BadSignature) }

@@ -40,6 +40,8 @@ pub struct Seen {
     signed_blocks: RecentSet<(Hash256, BLSSignature)>,
     /// By root of the block.
     partial_data_column_headers: RecentMap<Hash256, Arc<PartialDataColumnHeader>>,
+    /// Blocks that were kept although their parents were not known.
+    orphans: RecentMap<(Slot, ValidatorIndex), Hash256>,
 }
 
 impl Default for Seen {
@@ -60,6 +62,7 @@ impl Default for Seen {
             data_column_sidecar_tuples: RecentSet::new(SEEN_COLUMNS),
             signed_blocks: RecentSet::new(SEEN_SIGNATURES),
             partial_data_column_headers: RecentMap::new(SEEN_PARTIAL_HEADERS),
+            orphans: RecentMap::new(SEEN_ORPHANS),
         }
     }
 }
@@ -194,6 +197,7 @@ impl Seen {
         forget(&self.data_column_sidecar_tuples);
         forget(&self.signed_blocks);
         forget(&self.partial_data_column_headers);
+        forget(&self.orphans);
     }
 
     /// Bytes on the heap.
@@ -217,6 +221,13 @@ impl Seen {
             + self.data_column_sidecar_tuples.bytes(none)
             + self.signed_blocks.bytes(none)
             + self.partial_data_column_headers.bytes(|header| header.as_ssz_bytes().len())
+            + self.orphans.bytes(|_| 0)
+    }
+
+    /// Whether a well signed block may be kept although its parent is not known: the first of its proposer and slot, as of those
+    /// whose parents are known. A proposer could sign any number otherwise, each of them stored, and judged when the parent comes.
+    pub(crate) fn claim_orphan(&self, slot: Slot, proposer: ValidatorIndex, root: Hash256) -> bool {
+        self.orphans.insert((slot, proposer), root) || self.orphans.get(&(slot, proposer)) == Some(root)
     }
 
     /// Whether a proposer's signature under a block is known to be good.

@@ -1,7 +1,9 @@
 //! What a message is judged against.
 
+use std::sync::Arc;
+
 use crate::{
-    chain::{Snapshot, gossip::Seen, recent::RecentMap},
+    chain::{BlockError, Snapshot, gossip::Seen, recent::RecentMap},
     crypto::{PubkeyCache, compute_domain},
     transition::{Context, TransitionError, get_beacon_proposer_index, get_public_key},
     types::{preset::*, *},
@@ -50,6 +52,15 @@ impl View<'_> {
 
     pub(super) fn public_key(&self, index: ValidatorIndex) -> Result<crate::crypto::PublicKey, TransitionError> {
         get_public_key(self.state, index, &self.context())
+    }
+
+    /// That a block, or one's parent, was not found invalid before.
+    pub fn check_not_invalid(&self, root: &Hash256) -> Result<(), BlockError> {
+        match self.invalid_blocks.get(root) {
+            Some(InvalidBlock::ByRules) => Err(BlockError::KnownInvalid),
+            Some(InvalidBlock::PayloadVerified) => Err(BlockError::InvalidPayload),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn is_validator(&self, index: ValidatorIndex) -> bool {
@@ -101,9 +112,31 @@ impl View<'_> {
         self.snapshot.contains(&self.snapshot.finalized.root)
     }
 
-    /// Who proposes in `slot` on top of a known block, if its state is at hand and can tell without being advanced.
+    /// Who proposes in `slot` on top of a known block, if its state, or another that must say the same, is at hand and can tell
+    /// without being advanced.
     pub(super) fn expected_proposer(&self, parent_root: &Hash256, slot: Slot) -> Option<ValidatorIndex> {
-        proposer_at(&*self.snapshot.state(parent_root)?, slot)
+        let by_parent = self.snapshot.state(parent_root).and_then(|state| proposer_at(&state, slot));
+        by_parent.or_else(|| self.proposer_by_kin(parent_root, slot))
+    }
+
+    /// The same by the states of other blocks: since Fulu an epoch's proposers are settled when the epoch before it begins, so all
+    /// branches that part later have the same.
+    /// <https://github.com/ethereum/consensus-specs/blob/a08d8a6e2/specs/fulu/beacon-chain.md#new-process_proposer_lookahead>
+    fn proposer_by_kin(&self, parent_root: &Hash256, slot: Slot) -> Option<ValidatorIndex> {
+        let epoch = compute_epoch_at_slot(slot);
+        let before = epoch.checked_sub(1)?;
+        if self.config.fork_name(before)? < ForkName::Fulu || !self.snapshot.contains(parent_root) {
+            return None;
+        }
+        let settled = compute_start_slot_at_epoch(before).checked_sub(1)?;
+        // None where the finalized block is later, from which all descend.
+        let settling = |root: &Hash256| self.snapshot.ancestor(*root, settled);
+        let ours = settling(parent_root);
+        let is_kin = |(root, state): &&(Hash256, Arc<BeaconState>)| {
+            let knows = (before..=epoch).contains(&state.current_epoch());
+            knows && self.snapshot.contains(root) && settling(root) == ours
+        };
+        self.snapshot.states.iter().find(is_kin).and_then(|(_, state)| proposer_at(state, slot))
     }
 }
 

@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     chain::{
-        Capacities, Start,
+        Capacities, ChainConfig, Start,
         network::{Fault, Status},
+        start,
     },
     types::*,
 };
@@ -94,6 +95,17 @@ fn old_blocks_come_as_far_back_as_peers_may_ask_and_a_restart_has_them() {
     let rig_b = rig(dir.path(), Start::Resume);
     assert_eq!(rig_b.handle.status().earliest_available_slot, FIRST);
     assert_all_there(&rig_b);
+}
+
+#[test]
+fn without_backfill_nothing_is_fetched_and_the_anchor_stays_the_oldest() {
+    for backfill in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let (setup, _commands) = setup(dir.path(), checkpoint(), clock_at(START + 1), Capacities::default());
+        let chain = start(ChainConfig { backfill, ..setup }).unwrap();
+        assert_eq!(chain.tasks.iter().any(|task| task.name == "backfill"), backfill);
+        assert_eq!(chain.handle.status().earliest_available_slot, START);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     recording::{ANCHOR, LAST, block, root},
-    rig::{Rig, peer, soon},
+    rig::{Rig, peer, sign, soon},
 };
 use crate::{
     chain::network::{InboundRequest, RequestKind, ResponseChunk},
@@ -31,7 +31,7 @@ pub fn ask(rig: &Rig, kind: RequestKind) -> Answer {
     soon("an answer", ask_soon(rig, kind))
 }
 
-fn is_unavailable((items, end): Answer) -> bool {
+pub fn is_unavailable((items, end): Answer) -> bool {
     items.is_empty() && matches!(end, Some(ResponseChunk::ResourceUnavailable(_)))
 }
 
@@ -66,7 +66,11 @@ fn a_head_and_the_blocks_before_it_are_served() {
 }
 
 fn column(slot: Slot, index: ColumnIndex) -> (Hash256, Arc<DataColumnSidecar>) {
-    let block = block(slot);
+    column_of(&block(slot), index)
+}
+
+/// A column, as the database takes it, of a block that has none.
+pub fn column_of(block: &SignedBeaconBlock, index: ColumnIndex) -> (Hash256, Arc<DataColumnSidecar>) {
     let sidecar = DataColumnSidecar {
         index,
         column: vec![Default::default()].try_into().unwrap(),
@@ -99,6 +103,26 @@ fn columns_of_our_chain_are_served_by_range_and_any_by_root() {
     assert!(is_unavailable(ask(&rig, range(ANCHOR - 1, &[3]))));
     let wanted = vec![(stored[3].0, vec![3, 4]), (Hash256::ZERO, vec![3]), (stored[0].0, vec![9])];
     assert_eq!(decoded(RequestKind::ColumnsByRoot { wanted }), [(5, 3), (1, 9)]);
+}
+
+#[test]
+fn no_columns_of_a_block_that_failed_are_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::unchecked(dir.path());
+    let mut wrong = (*block(ANCHOR + 1)).clone();
+    wrong.message.state_root = Hash256::repeat_byte(7);
+    let wrong = sign(wrong);
+    let stored = column(ANCHOR + 2, 3).1;
+    rig.handle.database().put_columns(&[(wrong.root(), stored)]).unwrap();
+    let served = || {
+        let wanted = vec![(wrong.root(), vec![3])];
+        let (items, end) = ask(&rig, RequestKind::ColumnsByRoot { wanted });
+        assert_eq!(end, None);
+        items.len()
+    };
+    assert_eq!(served(), 1, "as long as nobody knows");
+    assert!(rig.import(&wrong).unwrap_err().is_fault());
+    assert_eq!(served(), 0);
 }
 
 #[test]

@@ -280,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn who_is_of_no_use_is_left_alone_for_most_of_an_hour() {
+        let (mut candidates, now) = (Candidates::new(false), Instant::now());
+        let peer = peer_id_of(&at(1, "3.3.3.3")).unwrap();
+        candidates.proved(&peer);
+        candidates.useless(peer, now);
+        candidates.lost(peer, now);
+        assert!(!candidates.offer(at(1, "3.3.3.3"), now + 95 * FIRST_WAIT));
+        assert!(candidates.offer(at(1, "3.3.3.3"), now + 128 * FIRST_WAIT));
+    }
+
+    #[test]
     fn who_meets_a_need_comes_first() {
         let (mut candidates, now) = (Candidates::new(false), Instant::now());
         let mut metadata = MetaData::default();

@@ -14,7 +14,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use libp2p::gossipsub::{PeerScoreParams, PeerScoreThresholds, TopicScoreParams, score_parameter_decay_with_base};
 
 use crate::{
-    p2p::{score::BAN_BELOW, topic::Topic},
+    p2p::{gossip::IDONTWANT_THRESHOLD, score::BAN_BELOW, topic::Topic},
     types::preset::*,
 };
 
@@ -39,6 +39,11 @@ const LONG_IN_MESH: Duration = Duration::from_secs(3600);
 const DECAY_TO_ZERO: f64 = 0.01;
 /// Peers in a mesh, among whom a topic's messages are shared out.
 const MESH_PEERS: f64 = 8.0;
+/// How often a message comes, and goes, among equals, if it is so large that peers tell each other when they have it; by what
+/// docs/figures.md has of columns alone.
+const COPIES_OF_LARGE: f64 = 3.5;
+/// The same of small ones: nearly everybody in a mesh has a copy for everybody else. By what it has of all gossip.
+const COPIES_OF_SMALL: f64 = 6.5;
 /// Subnets of columns that we listen to, at least: they share one weight.
 const COLUMN_SUBNETS: f64 = 8.0;
 /// The sum of all topics' weights: two large ones, half a one for columns, one for all attestation subnets, the rest of a tenth
@@ -51,11 +56,13 @@ const PEERS_PER_ADDRESS: f64 = 8.0;
 /// Broken promises and grafts out of turn that are forgiven, and how many in an epoch are worth the gossip threshold.
 const FORGIVEN_MISBEHAVIOURS: f64 = 6.0;
 const MISBEHAVIOURS_AN_EPOCH: f64 = 10.0;
+/// Epochs after which they are forgotten.
+const MISBEHAVIOUR_EPOCHS: u32 = 10;
 /// How long the counters of a peer that is gone are kept. The field keeps them for half a day; whoever connects with a new key
 /// each time would then make us remember hundreds of thousands. What was really bad is banned, which has a bound.
 const RETAIN: Duration = Duration::from_secs(600);
 /// Our own score of a peer down to which it counts as it is: the cost of one thing that no honest peer does.
-const FORGIVABLE: f64 = -20.0;
+pub const FORGIVABLE: f64 = -20.0;
 
 /// What the network is like: how many messages are to be expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +91,21 @@ impl NetworkSize {
             Topic::LightClientOptimisticUpdate => 1.0,
             Topic::LightClientFinalityUpdate => 1.0 / slots,
         }
+    }
+
+    /// Bytes in a second that gossip on `topics` takes each way, with so many peers at most and so many blobs in a block.
+    pub(in crate::p2p) fn gossip_rate<'a>(
+        &self,
+        topics: impl IntoIterator<Item = &'a Topic>,
+        peers: usize,
+        max_blobs: u64,
+    ) -> f64 {
+        let per_slot = topics.into_iter().map(|topic| {
+            let size = topic.usual_size(max_blobs);
+            let copies = if size > IDONTWANT_THRESHOLD { COPIES_OF_LARGE } else { COPIES_OF_SMALL };
+            self.expected_per_slot(*topic) * size as f64 * copies.min(peers as f64)
+        });
+        per_slot.sum::<f64>() / self.slot.as_secs_f64().max(f64::EPSILON)
     }
 
     fn attesters_per_slot(&self) -> f64 {
@@ -135,8 +157,16 @@ impl NetworkSize {
 
     /// By which a counter is multiplied in each interval to be forgotten after some epochs.
     fn decay(&self, epochs: u32) -> f64 {
-        let time = self.interval() * epochs * SLOTS_PER_EPOCH as u32;
-        score_parameter_decay_with_base(time, self.interval(), DECAY_TO_ZERO)
+        score_parameter_decay_with_base(self.epochs(epochs), self.interval(), DECAY_TO_ZERO)
+    }
+
+    fn epochs(&self, epochs: u32) -> Duration {
+        self.interval() * epochs * SLOTS_PER_EPOCH as u32
+    }
+
+    /// The time after which gossipsub has forgotten a peer's broken promises.
+    pub(in crate::p2p) fn misbehaviour_memory(&self) -> Duration {
+        self.epochs(MISBEHAVIOUR_EPOCHS)
     }
 
     /// How a topic's messages count; `None` of one that does not.
@@ -170,7 +200,7 @@ impl NetworkSize {
     /// What counts besides topics.
     pub(in crate::p2p) fn peer_params(&self) -> PeerScoreParams {
         let topic_score_cap = MAX_POSITIVE / 2.0;
-        let behaviour_penalty_decay = self.decay(10);
+        let behaviour_penalty_decay = self.decay(MISBEHAVIOUR_EPOCHS);
         let steady = convergence(behaviour_penalty_decay, MISBEHAVIOURS_AN_EPOCH / SLOTS_PER_EPOCH as f64);
         // In a preset with short epochs the sum of what is remembered may be less than what is forgiven.
         let beyond = (steady - FORGIVEN_MISBEHAVIOURS).max(1.0);
@@ -259,13 +289,32 @@ mod tests {
         }
     }
 
-    #[cfg(not(feature = "minimal"))]
+    #[cfg(not(any(feature = "minimal", feature = "gnosis")))]
     #[test]
     fn mainnet_has_some_thousand_messages_a_slot() {
         let aggregates = mainnet().expected_per_slot(Topic::BeaconAggregateAndProof);
         assert!((1_000.0..1_200.0).contains(&aggregates), "{aggregates}");
         let votes = mainnet().expected_per_slot(Topic::BeaconAttestation(3));
         assert!((460.0..470.0).contains(&votes), "{votes}");
+    }
+
+    #[cfg(not(any(feature = "minimal", feature = "gnosis")))]
+    #[test]
+    fn mainnets_gossip_takes_some_megabits() {
+        let topics = |columns| {
+            let columns = (0..columns).map(Topic::DataColumnSidecar);
+            let votes = [3, 4].map(Topic::BeaconAttestation);
+            Topic::GLOBAL.into_iter().chain(votes).chain(columns).collect::<Vec<_>>()
+        };
+        let mbit = |columns, peers, blobs| mainnet().gossip_rate(&topics(columns), peers, blobs) * 8.0 / 1e6;
+        // docs/figures.md measured 3.1 with votes whose roots were zeros, which compress.
+        assert!((3.1..4.5).contains(&mbit(8, 24, 21)), "{}", mbit(8, 24, 21));
+        // Its columns alone were 822 KB a slot.
+        let columns = (mbit(8, 24, 21) - mbit(0, 24, 21)) * 12.0 / 8.0 * 1e3;
+        assert!((780.0..880.0).contains(&columns), "{columns}");
+        assert!((10.0..14.0).contains(&mbit(128, 24, 21)), "{}", mbit(128, 24, 21));
+        assert!(mbit(8, 2, 21) < 0.6 * mbit(8, 24, 21), "two peers bring two copies at most");
+        assert!(mbit(8, 24, 0) == mbit(0, 24, 0), "without blobs no columns");
     }
 
     #[test]

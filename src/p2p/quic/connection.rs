@@ -9,7 +9,7 @@ use std::{
 
 use futures::{AsyncRead, AsyncWrite, FutureExt as _, future::BoxFuture};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
-use quinn::{ConnectionError, RecvStream, SendStream, VarInt};
+use quinn::{ConnectionError, RecvStream, SendStream, StoppedError, VarInt};
 
 use crate::p2p::meter::Meter;
 
@@ -45,7 +45,8 @@ impl StreamMuxer for Connection {
         });
         let accepted = ready!(accepting.poll_unpin(cx));
         this.accepting = None;
-        Poll::Ready(Ok(Stream::new(accepted?, this.meter.clone())))
+        let answers = true;
+        Poll::Ready(Ok(Stream::new(accepted?, answers, this.meter.clone())))
     }
 
     fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
@@ -56,7 +57,8 @@ impl StreamMuxer for Connection {
         });
         let opened = ready!(opening.poll_unpin(cx));
         this.opening = None;
-        Poll::Ready(Ok(Stream::new(opened?, this.meter.clone())))
+        let answers = false;
+        Poll::Ready(Ok(Stream::new(opened?, answers, this.meter.clone())))
     }
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
@@ -82,13 +84,17 @@ impl StreamMuxer for Connection {
 pub struct Stream {
     send: SendStream,
     receive: RecvStream,
+    /// The peer opened it, so that what we say is an answer.
+    answers: bool,
     closed: bool,
+    /// The end of the answer on its way to the peer.
+    taking: Option<BoxFuture<'static, Result<Option<VarInt>, StoppedError>>>,
     meter: Arc<Meter>,
 }
 
 impl Stream {
-    fn new((send, receive): (SendStream, RecvStream), meter: Arc<Meter>) -> Stream {
-        Stream { send, receive, closed: false, meter }
+    fn new((send, receive): (SendStream, RecvStream), answers: bool, meter: Arc<Meter>) -> Stream {
+        Stream { send, receive, answers, closed: false, taking: None, meter }
     }
 }
 
@@ -111,19 +117,29 @@ impl AsyncWrite for Stream {
         AsyncWrite::poll_flush(Pin::new(&mut self.send), cx)
     }
 
+    /// An answer is closed when the peer has taken it, or wants no more of it: until then its bytes are in our memory, and whoever
+    /// answers should know. A question's end need not be waited for: the answer shows that it came.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.closed {
-            ready!(AsyncWrite::poll_close(Pin::new(&mut self.send), cx))?;
-            self.closed = true;
+        let this = &mut *self;
+        if !this.closed {
+            ready!(AsyncWrite::poll_close(Pin::new(&mut this.send), cx))?;
+            this.closed = true;
+            this.taking = this.answers.then(|| this.send.stopped().boxed());
+        }
+        if let Some(taking) = &mut this.taking {
+            let taken = ready!(taking.poll_unpin(cx));
+            this.taking = None;
+            taken?;
         }
         Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for Stream {
-    /// What was not closed was broken off, and the reader must see that: quinn alone would end it in good order.
+    /// What was not closed was broken off, and the reader must see that: quinn alone would end it in good order. What was not taken
+    /// in time is waited for no more.
     fn drop(&mut self) {
-        if !self.closed {
+        if !self.closed || self.taking.is_some() {
             // An error means that it has ended already.
             let _ = self.send.reset(NO_ERROR);
         }

@@ -19,10 +19,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// Bytes of one stream that wait for their reader: 5 MiB/s over a line with 100 ms there and back, more than a home has.
 const STREAM_WINDOW: u32 = 512 << 10;
 /// Bytes of all streams of a connection that wait for their readers; together with what we have sent and was not
-/// acknowledged this is what a peer can make us hold: 2 MiB, 54 MiB for 24 peers and three newcomers that all do their worst.
+/// acknowledged this is what a peer can make us hold: 1.25 MiB, 34 MiB for 24 peers and three newcomers that all do their worst.
 const RECEIVE_WINDOW: u32 = 1 << 20;
-/// Bytes that we have sent and that the peer has not acknowledged.
-const SEND_WINDOW: u64 = 1 << 20;
+/// Bytes that we have sent and that the peer has not acknowledged: 1 MiB/s, as fast as we serve one peer, at 250 ms there and back.
+const SEND_WINDOW: u64 = 256 << 10;
 /// Handshakes at once from which on an address must be proved by a round trip before we do any work for it.
 pub(super) const PROVE_ADDRESS_FROM: usize = 4;
 /// First packets that wait to be let in or refused, and what they may hold before.

@@ -11,12 +11,13 @@ use crate::{
     p2p::{
         client::printable,
         events::PeerEvent,
-        gossip::{Bucket, GRAYLIST_SCORE, application_score},
+        gossip::Bucket,
         limits::Address,
         messages::{GoodbyeReason, Status},
         pace::Pace,
+        patience::{Patience, Repeats, Unread},
         peer::{Direction, Peer, PeerState},
-        score::{Reason, Score},
+        score::Score,
         service::{gossip::BLOCKS_AT_ONCE, measure::MEASURE_EVERY, outbound::Call},
         useful::Useful,
     },
@@ -79,12 +80,20 @@ impl Service {
             agent: None,
             record: None,
             score: Score::new(now),
+            gossip_score: 0.0,
+            told_gossip: 0.0,
             status: None,
             metadata: None,
             blocks: Bucket::new(BLOCKS_AT_ONCE, now),
+            blocks_waiting: Arc::default(),
             useful: Useful::default(),
             asked: Default::default(),
             serving: Default::default(),
+            answers: Patience::default(),
+            requests: Patience::default(),
+            unread: Unread::default(),
+            repeats: Repeats::default(),
+            well_at: None,
             meter: self.meters.of(endpoint.get_remote_address()),
             pace: Arc::new(Pace::new(self.config.serve_bytes_per_second)),
             goodbye: None,
@@ -93,6 +102,8 @@ impl Service {
             leave_by: Some(now + STATUS_PATIENCE * patience),
         };
         self.peers.insert(id, peer);
+        // Gossipsub may remember what we told it of an earlier connection.
+        self.swarm.behaviour_mut().gossip.sub.set_application_score(&id, 0.0);
         self.count_peers();
         if self.stopping.is_some() {
             return self.leave(id, GoodbyeReason::Shutdown);
@@ -227,7 +238,7 @@ impl Service {
         }
         if self.next_measure <= now {
             self.next_measure = now + MEASURE_EVERY;
-            self.measure();
+            self.measure(now);
         }
         let limit = self.config.response_timeout;
         self.fail_openings(|opening| opening.since + limit <= now);
@@ -235,7 +246,7 @@ impl Service {
         for id in ids {
             self.tick_peer(id, now);
         }
-        self.budget.tick(now);
+        self.budget.tick();
         if self.stopping.is_none() {
             self.make_room(now);
         }
@@ -277,18 +288,6 @@ impl Service {
         if self.peers.get(&id).is_some_and(|peer| peer.next_status <= now) {
             self.ask_status(id);
         }
-        let gossip_score = self.gossip().peer_score(&id);
-        if gossip_score.is_some_and(|score| score < GRAYLIST_SCORE) {
-            self.punish(id, Reason::GossipScore);
-        }
-        self.refresh_application_score(id, now);
-    }
-
-    /// Gossipsub's copy of our score fades as ours does.
-    fn refresh_application_score(&mut self, id: PeerId, now: Instant) {
-        let Some(score) = self.peers.get(&id).map(|peer| peer.score.at(now)) else { return };
-        if score < 0.0 {
-            self.swarm.behaviour_mut().gossip.sub.set_application_score(&id, application_score(score));
-        }
+        self.judge_gossip(id, now);
     }
 }

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::Service;
 use crate::{
-    metrics::{self, DISCOVERY_RESTARTS, THIN_SUBNETS},
+    metrics::{self, DISCOVERY_RESTARTS},
     p2p::{
         Multiaddr,
         discovery::{MAX_KEPT, Needs, News, write_kept},
@@ -23,8 +23,6 @@ use crate::{
     types::Config,
 };
 
-/// Peers that a subnet of ours should have: some of them leave, and gossip's mesh wants about as many.
-const PEERS_PER_SUBNET: usize = 4;
 /// A peer with a lower score is not one to come back to.
 const KEEP_ABOVE: f64 = -10.0;
 
@@ -150,23 +148,13 @@ impl Service {
     /// The subnets in which we listen or shall publish, and too few peers are.
     fn needs(&self, chain: &Arc<Config>) -> Needs {
         let mut needs = Needs { chain: chain.clone(), ..Needs::default() };
-        let subnets = self.topics.union(&self.publish_on).copied().filter(|topic| !Topic::GLOBAL.contains(topic));
-        let subscriptions: Vec<Vec<_>> = self.gossip().all_peers().map(|(_, topics)| topics).collect();
-        for topic in subnets {
-            let hash = topic.on(self.forks.current).hash();
-            if subscriptions.iter().filter(|topics| topics.contains(&&hash)).count() >= PEERS_PER_SUBNET {
-                continue;
-            }
-            match topic {
+        for thin in self.subnet_peers().iter().filter(|subnet| subnet.is_thin()) {
+            match thin.topic {
                 Topic::BeaconAttestation(subnet) => needs.attestation.insert(subnet),
                 Topic::SyncCommittee(subnet) => needs.sync.insert(subnet),
                 Topic::DataColumnSidecar(subnet) => needs.columns.insert(subnet),
                 _ => false,
             };
-        }
-        let kinds = [("attestation", &needs.attestation), ("sync", &needs.sync), ("column", &needs.columns)];
-        for (kind, subnets) in kinds {
-            metrics::set(&THIN_SUBNETS, &[("kind", kind)], subnets.len() as f64);
         }
         needs
     }

@@ -17,7 +17,9 @@ use super::Service;
 use crate::{
     metrics::{self, GOSSIP_MALFORMED, GOSSIP_RECEIVED, GOSSIP_VERDICTS, QUEUE_DROPPED},
     p2p::{
-        events::{GossipBlock, GossipColumn, GossipSmall, PublishError, Verdict},
+        events::{
+            GOSSIP_BLOCKS_CROWDED, GOSSIP_BLOCKS_OF_PEER, GossipBlock, GossipColumn, GossipSmall, PublishError, Verdict,
+        },
         gossip::GossipEvent,
         score::Reason,
         topic::Topic,
@@ -56,6 +58,9 @@ impl Service {
                     _ => self.on_small(message_id, peer, topic, fork, &message.data),
                 }
             }
+            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
+                self.on_slow_gossip(peer_id, failed_messages.priority + failed_messages.non_priority);
+            }
             gossipsub::Event::GossipsubNotSupported { peer_id } => debug!(peer = %peer_id, "peer without gossipsub"),
             _ => {}
         }
@@ -74,10 +79,10 @@ impl Service {
         let Ok(block) = SignedBeaconBlock::from_ssz_bytes(fork, ssz) else {
             return self.on_malformed(Topic::BeaconBlock, &id, peer);
         };
-        let Some(held) = self.out.queued.hold(ssz.len()) else {
+        let Some((held, place)) = self.out.queued.hold(ssz.len()).zip(self.place_of_block(peer)) else {
             return self.drop_message("gossip_blocks", Topic::BeaconBlock, &id, peer);
         };
-        let message = GossipBlock { id, peer, block: Arc::new(block), received_at: SystemTime::now(), held };
+        let message = GossipBlock { id, peer, block: Arc::new(block), received_at: SystemTime::now(), held, place };
         if let Err(dropped) = self.out.gossip_blocks.try_send(message).map_err(TrySendError::into_inner) {
             self.drop_message("gossip_blocks", Topic::BeaconBlock, &dropped.id, dropped.peer);
         }
@@ -87,6 +92,15 @@ impl Service {
         let per_second = BLOCKS_PER_SLOT / self.config.network_size.slot.as_secs_f64().max(f64::EPSILON);
         let peer = self.peers.get_mut(&peer);
         peer.is_none_or(|peer| peer.blocks.draw(1.0, BLOCKS_AT_ONCE, per_second, Instant::now()))
+    }
+
+    /// A place among the peer's blocks that wait, if there is one.
+    fn place_of_block(&self, peer: PeerId) -> Option<Arc<()>> {
+        let Some(peer) = self.peers.get(&peer) else { return Some(Arc::default()) };
+        let is_crowded = self.out.gossip_blocks.len() >= GOSSIP_BLOCKS_CROWDED;
+        // One is the peer's own.
+        let has_room = !is_crowded || Arc::strong_count(&peer.blocks_waiting) <= GOSSIP_BLOCKS_OF_PEER;
+        has_room.then(|| peer.blocks_waiting.clone())
     }
 
     /// There is no room for a message: nobody's fault.

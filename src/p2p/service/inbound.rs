@@ -14,6 +14,7 @@ use crate::{
         codec::CodecError,
         events::{InboundRequest, RequestKind},
         messages::{GoodbyeReason, goodbye},
+        patience::Repeats,
         peer::PeerState,
         protocol::{Method, Protocol},
         score::Reason,
@@ -118,7 +119,7 @@ impl Service {
                 match error {
                     // The connection's fault, as far as we know.
                     CodecError::Io(_) => {}
-                    CodecError::Stalled(_) => self.punish(id, Reason::Timeout),
+                    CodecError::Stalled(_) => self.on_late(id, |peer| &mut peer.requests),
                     _ => self.punish(id, Reason::RequestMalformed),
                 }
             }
@@ -131,15 +132,21 @@ impl Service {
         if limit == 0 {
             return Answer::Error(ErrorCode::InvalidRequest, "nothing is asked for");
         }
-        let Some(pace) = self.peers.get(&peer).map(|peer| peer.pace.clone()) else {
+        let Some(known) = self.peers.get_mut(&peer) else {
             return Answer::Error(ErrorCode::ServerError, "disconnected");
         };
+        let what = Repeats::name_of(&kind);
+        if what.is_some_and(|what| known.repeats.is_too_often(what, limit, Instant::now())) {
+            self.punish(peer, Reason::RequestRepeated);
+            return Answer::Error(ErrorCode::RateLimited, "asked for too often");
+        }
+        let pace = known.pace.clone();
         let (reply, from) = async_channel::bounded(1);
         if self.out.requests.try_send(InboundRequest { peer, kind, reply }).is_err() {
             metrics::inc(&QUEUE_DROPPED, &[("queue", "p2p_requests")]);
             return Answer::Error(ErrorCode::ServerError, "busy");
         }
-        Answer::Chunks { from, limit, paces: [pace, Arc::clone(&self.pace)], budget: self.budget.clone() }
+        Answer::Chunks { what, from, limit, paces: [pace, Arc::clone(&self.pace)], budget: self.budget.clone() }
     }
 
     fn on_goodbye(&mut self, id: PeerId, code: u64) {
@@ -173,11 +180,11 @@ impl Service {
         &mut self,
         id: PeerId,
         session: u64,
-        protocol: Protocol,
+        (protocol, what): (Protocol, Option<u64>),
         result: Result<Option<ErrorCode>, CodecError>,
     ) {
         let method = protocol.method();
-        let stalled = matches!(result, Err(CodecError::Stalled(_)));
+        let (stalled, whole) = (matches!(result, Err(CodecError::Stalled(_))), matches!(result, Ok(None)));
         count(
             method,
             match result {
@@ -185,6 +192,7 @@ impl Service {
                 Ok(Some(ErrorCode::InvalidRequest)) => "invalid",
                 Ok(Some(ErrorCode::ResourceUnavailable)) => "unavailable",
                 Ok(Some(_)) => "error",
+                Err(CodecError::Withheld) => "withheld",
                 Err(_) => "failed",
             },
         );
@@ -195,7 +203,10 @@ impl Service {
             self.disconnect(id);
         } else if stalled {
             // Who asks and does not read holds a place that others want.
-            self.punish(id, Reason::Timeout);
+            self.on_late(id, |peer| &mut peer.requests);
+        } else if whole {
+            what.into_iter().for_each(|what| peer.repeats.given(what, Instant::now()));
+            self.on_well(id, |peer| &mut peer.requests);
         }
     }
 }
@@ -218,10 +229,9 @@ async fn serve(
     if outcomes.send(Outcome::Asked { peer, session, protocol, request, answer: sender }).await.is_err() {
         return;
     }
-    let result = match answer.recv().await {
-        Ok(answer) => server::write_answer(&mut stream, answer, limit).await,
-        // The peer left meanwhile.
-        Err(_) => Ok(Some(ErrorCode::ServerError)),
-    };
-    let _ = outcomes.send(Outcome::Served { peer, session, protocol, result }).await;
+    // An error: the peer left meanwhile.
+    let answer = answer.recv().await.unwrap_or(Answer::Error(ErrorCode::ServerError, "disconnected"));
+    let what = if let Answer::Chunks { what, .. } = &answer { *what } else { None };
+    let result = server::write_answer(&mut stream, answer, limit).await;
+    let _ = outcomes.send(Outcome::Served { peer, session, protocol, what, result }).await;
 }

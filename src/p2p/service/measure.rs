@@ -1,11 +1,23 @@
-//! Gauges of gossip: meshes, subnets, scores.
+//! Gauges of gossip: meshes, subnets, scores; and what is said when the line or the peers are not enough for it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use tracing::{info, warn};
 
 use super::Service;
 use crate::{
-    metrics::{self, GOSSIP_MESH_PEERS, GOSSIP_SCORES, SUBNET_PEERS, SUBNETS_THIN},
-    p2p::gossip::{GOSSIP_SCORE, GRAYLIST_SCORE, PUBLISH_SCORE},
+    metrics::{self, GOSSIP_MESH_PEERS, GOSSIP_SCORES, SUBNET_PEERS, THIN_SUBNETS},
+    p2p::{
+        budget::Way,
+        gossip::{GOSSIP_SCORE, GRAYLIST_SCORE, PUBLISH_SCORE},
+        lacks::{Line, Standing},
+        peer::PeerState,
+        subnets::SubnetPeers,
+        topic::Topic,
+    },
 };
 
 /// Time between two looks: meshes change once in a heartbeat, and whoever reads metrics does so every ten seconds or so.
@@ -21,9 +33,38 @@ const BANDS: [(&str, f64); 6] = [
     ("graylisted", f64::NEG_INFINITY),
 ];
 
+/// One of each kind that has subnets.
+const WITH_SUBNETS: [Topic; 3] = [Topic::BeaconAttestation(0), Topic::SyncCommittee(0), Topic::DataColumnSidecar(0)];
+
 impl Service {
-    /// Sets the gauges.
-    pub(super) fn measure(&self) {
+    /// Sets the gauges, and says what is lacking.
+    pub(super) fn measure(&mut self, now: Instant) {
+        let subnets = self.subnet_peers();
+        self.measure_gossip(&subnets);
+        for line in self.lacks_now(&subnets, now) {
+            match line {
+                Line::Warning(text) => warn!("{text}"),
+                Line::Over(text) => info!("{text}"),
+            }
+        }
+    }
+
+    /// What is to be said of the line and of peers.
+    pub(super) fn lacks_now(&mut self, subnets: &[SubnetPeers], now: Instant) -> Vec<Line> {
+        let connected = self.peers.values().filter(|peer| peer.state == PeerState::Connected);
+        let (size, max_peers) = (self.config.network_size, self.config.max_peers);
+        let standing = Standing {
+            gossip: size.gossip_rate(&self.topics, max_peers, self.forks.max_blobs),
+            budget: self.config.budget,
+            overdrawn: Way::BOTH.map(|way| self.budget.is_overdrawn(way, now)),
+            target: max_peers,
+            peers: connected.count(),
+            subnets,
+        };
+        self.lacks.look(now, &standing)
+    }
+
+    fn measure_gossip(&self, subnets: &[SubnetPeers]) {
         let least = |sizes: &mut BTreeMap<&'static str, usize>, label, size: usize| {
             sizes.entry(label).and_modify(|least| *least = size.min(*least)).or_insert(size);
         };
@@ -34,12 +75,19 @@ impl Service {
         for (topic, peers) in meshes {
             metrics::set(&GOSSIP_MESH_PEERS, &[("topic", topic)], peers as f64);
         }
-        let mut subnets = BTreeMap::new();
-        self.subnet_peers().iter().for_each(|subnet| least(&mut subnets, subnet.topic.label(), subnet.peers));
-        for (topic, peers) in subnets {
+        let mut fewest = BTreeMap::new();
+        subnets.iter().for_each(|subnet| least(&mut fewest, subnet.topic.label(), subnet.peers));
+        for (topic, peers) in fewest {
             metrics::set(&SUBNET_PEERS, &[("topic", topic)], peers as f64);
         }
-        metrics::set(&SUBNETS_THIN, &[], self.thin_subnets().len() as f64);
+        for topic in WITH_SUBNETS.map(Topic::label) {
+            let thin = subnets.iter().filter(|subnet| subnet.is_thin() && subnet.topic.label() == topic);
+            let peers: Vec<usize> = thin.map(|subnet| subnet.peers).collect();
+            let none = peers.iter().filter(|peers| **peers == 0).count();
+            for (label, count) in [("none", none), ("few", peers.len() - none)] {
+                metrics::set(&THIN_SUBNETS, &[("topic", topic), ("peers", label)], count as f64);
+            }
+        }
         let mut bands = BANDS.map(|(band, _)| (band, 0));
         for score in self.peers.keys().filter_map(|peer| self.gossip().peer_score(peer)) {
             if let Some(at) = BANDS.iter().position(|(_, from)| score >= *from) {

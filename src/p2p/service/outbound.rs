@@ -22,6 +22,7 @@ use crate::{
         peer::PeerState,
         protocol::{Method, Protocol},
         rpc_error::RpcError,
+        score::Reason,
         streams::{OpenError, RequestId},
     },
     types::{DataColumnsByRootIdentifier, Hash256, preset::SLOTS_PER_EPOCH},
@@ -51,18 +52,20 @@ impl Call {
         }
     }
 
-    /// How urgent the answer is. What lies before our own finality is history.
+    /// How urgent the answer is. Blocks before our own finality are history, and so are columns before our head: its blocks
+    /// were imported without them, and they are asked for because we keep more than we did.
     fn use_of(&self, ours: &Status) -> Use {
         let (Call::Blocks { wanted, .. } | Call::Columns { wanted, .. }) = self else { return Use::Head };
-        match wanted {
-            RequestKind::BlocksByRange { start_slot, count }
-            | RequestKind::ColumnsByRange { start_slot, count, .. } => {
-                let is_history =
-                    start_slot.saturating_add(*count) <= ours.finalized_epoch.saturating_mul(SLOTS_PER_EPOCH);
-                if is_history { Use::Backfill } else { Use::Custody }
+        let (start, count, history_ends) = match wanted {
+            RequestKind::BlocksByRange { start_slot, count } => {
+                (start_slot, count, ours.finalized_epoch.saturating_mul(SLOTS_PER_EPOCH))
             }
-            _ => Use::Head,
-        }
+            RequestKind::ColumnsByRange { start_slot, count, .. } => {
+                (start_slot, count, ours.head_slot.saturating_add(1))
+            }
+            _ => return Use::Head,
+        };
+        if start.saturating_add(*count) <= history_ends { Use::Backfill } else { Use::Custody }
     }
 
     /// Tells who waits for blocks or columns that there will be none.
@@ -202,27 +205,34 @@ impl Service {
         if method == Method::Goodbye {
             return self.disconnect(id);
         }
+        if result.is_ok() {
+            self.on_well(id, |peer| &mut peer.answers);
+        }
         match result {
             Ok(Reply::Status(status)) => self.on_status(id, status),
             Ok(Reply::Pong(seq)) => self.on_sequence_number(id, seq),
             Ok(Reply::MetaData(metadata)) => {
                 let groups = metadata.custody_group_count;
+                let Some(peer) = self.peers.get_mut(&id) else { return };
                 let old = peer.metadata.replace(*metadata).map(|old| old.custody_group_count);
                 if old != Some(groups) {
                     self.tell_status(id);
                 }
             }
             Ok(Reply::Nothing) => {}
-            Err(error) => {
-                tracing::debug!(peer = %id, method = method.label(), %error, "request failed");
-                let hopeless = method == Method::Status && peer.status.is_none();
-                if let Some(reason) = error.reason() {
-                    self.punish(id, reason);
-                }
-                if hopeless {
-                    self.leave(id, GoodbyeReason::Fault);
-                }
-            }
+            Err(error) => self.on_failed(id, method, &error),
+        }
+    }
+
+    fn on_failed(&mut self, id: PeerId, method: Method, error: &RpcError) {
+        tracing::debug!(peer = %id, method = method.label(), %error, "request failed");
+        match error.reason() {
+            Some(Reason::Timeout) => self.on_late(id, |peer| &mut peer.answers),
+            Some(reason) => self.punish(id, reason),
+            None => {}
+        }
+        if method == Method::Status && self.peers.get(&id).is_some_and(|peer| peer.status.is_none()) {
+            self.leave(id, GoodbyeReason::Fault);
         }
     }
 
@@ -333,4 +343,51 @@ pub(in crate::p2p) fn decode_answer(protocol: Protocol, ssz: &[u8]) -> Result<Re
         _ => Ok(Reply::Nothing),
     };
     reply.map_err(|e| RpcError::Malformed(format!("{e:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Final to the start of epoch 3, with a head in epoch 5.
+    const FINAL: u64 = 3 * SLOTS_PER_EPOCH;
+    const HEAD: u64 = 5 * SLOTS_PER_EPOCH + 2;
+
+    fn use_of(call: &Call) -> Use {
+        call.use_of(&Status { finalized_epoch: 3, head_slot: HEAD, ..Status::default() })
+    }
+
+    fn blocks(wanted: RequestKind) -> Use {
+        use_of(&Call::Blocks { wanted, reply: async_channel::bounded(1).0 })
+    }
+
+    fn columns(wanted: RequestKind) -> Use {
+        use_of(&Call::Columns { wanted, reply: async_channel::bounded(1).0 })
+    }
+
+    #[test]
+    fn what_backfill_asks_for_is_history() {
+        let range = |start_slot, end: u64| blocks(RequestKind::BlocksByRange { start_slot, count: end - start_slot });
+        assert_eq!(range(FINAL - 20, FINAL), Use::Backfill);
+        assert_eq!(range(FINAL - 1, FINAL + 1), Use::Custody, "beyond finality it may be another branch than ours");
+        assert_eq!(range(HEAD + 1, HEAD + 65), Use::Custody);
+        let range = |start_slot, end: u64| {
+            columns(RequestKind::ColumnsByRange { start_slot, count: end - start_slot, columns: vec![3] })
+        };
+        assert_eq!(range(FINAL - 1, FINAL), Use::Backfill);
+        assert_eq!(range(FINAL, HEAD + 1), Use::Backfill, "custody has grown");
+        assert_eq!(range(HEAD, HEAD + 2), Use::Custody, "with the blocks that come next");
+        assert_eq!(range(0, u64::MAX), Use::Custody);
+    }
+
+    #[test]
+    fn what_the_head_needs_never_waits() {
+        let root = Hash256::repeat_byte(1);
+        assert_eq!(blocks(RequestKind::BlocksByRoot { roots: vec![root] }), Use::Head);
+        assert_eq!(blocks(RequestKind::BlocksByHead { root, count: 16 }), Use::Head);
+        assert_eq!(columns(RequestKind::ColumnsByRoot { wanted: vec![(root, vec![3])] }), Use::Head);
+        for call in [Call::Status, Call::Ping(1), Call::MetaData, Call::Goodbye(GoodbyeReason::Fault)] {
+            assert_eq!(use_of(&call), Use::Head);
+        }
+    }
 }

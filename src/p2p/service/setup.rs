@@ -22,6 +22,8 @@ use crate::p2p::{
     gossip,
     handle::{COMMANDS, Identity, P2pHandle},
     identity::{NodeKey, keep_record, read_record},
+    lacks::Lacks,
+    late::Lateness,
     limits,
     messages::{MetaData, Status},
     meter::Meters,
@@ -43,6 +45,13 @@ const TRAFFIC_FILE: &str = "traffic";
 
 /// Starts the network task and listens. Fails when the key, a boot node or a port is unusable.
 pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError> {
+    let (service, handle, events) = prepare(config).await?;
+    smol::spawn(service.run()).detach();
+    Ok((handle, events))
+}
+
+/// The task, listening, and its two ends for the rest of the node.
+pub(super) async fn prepare(config: P2pConfig) -> Result<(Service, P2pHandle, P2pEvents), P2pError> {
     if config.boot_nodes.len() > MAX_BOOT_NODES {
         return Err(P2pError::Setup(format!("more than {MAX_BOOT_NODES} boot nodes")));
     }
@@ -90,6 +99,7 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
         topics: Topic::GLOBAL.into(),
         publish_on: BTreeSet::new(),
         next_measure: Instant::now(),
+        lacks: Lacks::default(),
         useful: Useful::default(),
         peers: HashMap::new(),
         opening: HashMap::new(),
@@ -103,13 +113,13 @@ pub async fn start(config: P2pConfig) -> Result<(P2pHandle, P2pEvents), P2pError
         upnp: addresses::upnp(&config, &named),
         pace: Arc::new(Pace::new(config.serve_bytes_per_second.saturating_mul(SERVE_ALL_FACTOR))),
         refusing: 0,
+        late: Lateness::new(config.late_after, config.network_size.misbehaviour_memory(), Instant::now()),
         stopping: None,
         config,
     };
     service.subscribe()?;
     service.count_peers();
-    smol::spawn(service.run()).detach();
-    Ok((P2pHandle::new(command_sender, identity), events))
+    Ok((service, P2pHandle::new(command_sender, identity), events))
 }
 
 fn swarm(key: &NodeKey, config: &P2pConfig, meters: &Meters) -> Result<Swarm<Behaviour>, P2pError> {
@@ -182,8 +192,8 @@ impl Service {
         }
     }
 
-    /// Begins to listen to a topic, or ends it; again after each change of forks.
-    pub(in crate::p2p) fn listen(&mut self, topic: Topic, listens: bool) {
+    /// Begins to listen to a topic, or ends it; again after each change of forks. Whether that is a change.
+    pub(in crate::p2p) fn listen(&mut self, topic: Topic, listens: bool) -> bool {
         let has_changed = if listens { self.topics.insert(topic) } else { self.topics.remove(&topic) };
         if has_changed && listens {
             if let Err(e) = self.subscribe() {
@@ -194,6 +204,7 @@ impl Service {
                 self.swarm.behaviour_mut().gossip.sub.unsubscribe(&topic.on(fork));
             }
         }
+        has_changed
     }
 
     /// Moves to another fork: topics, status and record.

@@ -88,13 +88,13 @@ fn a_change_of_forks_makes_a_newer_record_that_others_see() {
     smol::block_on(async {
         let node = finder(None, |_| ()).await;
         let before = node.handle.local_enr();
-        node.handle.set_forks(Forks::only(ForkDigest::from([5, 6, 7, 8]), Version::default()));
+        let mut forks = Forks::only(ForkDigest::from([5, 6, 7, 8]), Version::default());
+        (forks.next_epoch, forks.next_digest) = (9, ForkDigest::from([8, 7, 6, 5]));
+        node.handle.set_forks(forks.clone());
         eventually(async || node.handle.local_enr().seq() > before.seq()).await;
+        assert_eq!(node.handle.local_enr().get_raw_rlp("nfd").unwrap(), [0x84, 8, 7, 6, 5]);
         // A node of that fork finds it by its new record only.
-        let other = finder(Some(&node), |config| {
-            config.forks = Forks::only(ForkDigest::from([5, 6, 7, 8]), Version::default());
-        });
-        let other = other.await;
+        let other = finder(Some(&node), |config| config.forks = forks).await;
         eventually(async || peers_of(&other).await == 1).await;
     });
 }
@@ -140,6 +140,7 @@ fn a_full_node_looks_for_a_subnet_that_nobody_serves() {
         let is_there = async || seeker.handle.peers().await.iter().any(|info| info.peer == wanted.handle.peer_id());
         // A search that misses it is followed by another.
         let searched = async || {
+            seeker.handle.listen(topic, false);
             seeker.handle.listen(topic, true);
             for _ in 0..100 {
                 if is_there().await {

@@ -75,11 +75,11 @@ fn only_what_is_accepted_goes_on() {
 }
 
 #[test]
-fn full_queues_drop_the_newest_block_and_the_oldest_aggregate() {
+fn few_blocks_of_a_peer_wait_and_a_full_queue_drops_the_oldest_aggregate() {
     smol::block_on(async {
         // Slots so short that no number of blocks is too many for one peer.
         let (first, second) = pair(|config| config.network_size.slot = Duration::from_micros(1)).await;
-        let blocks = events::GOSSIP_BLOCKS as u64;
+        let blocks = events::GOSSIP_BLOCKS_CROWDED as u64;
         let aggregates = events::GOSSIP_VOTES as u64;
         for slot in 0..=blocks {
             publish(&first, Topic::BeaconBlock, block(slot, 1).as_ssz_bytes()).await;
@@ -104,6 +104,8 @@ fn full_queues_drop_the_newest_block_and_the_oldest_aggregate() {
         for slot in 0..blocks {
             assert_eq!(next(&second.events.gossip_blocks).await.block.message.slot, slot);
         }
+        publish(&first, Topic::BeaconBlock, block(100, 1).as_ssz_bytes()).await;
+        assert_eq!(next(&second.events.gossip_blocks).await.block.message.slot, 100);
     });
 }
 
@@ -174,7 +176,9 @@ fn subnets_are_joined_announced_and_left() {
         assert_eq!(after.metadata.seq_number, before.metadata.seq_number + 1);
         assert_eq!(after.metadata.attnets.iter().enumerate().filter(|(_, set)| *set).count(), 2);
         assert!(after.metadata.attnets.get(5).unwrap() && after.metadata.syncnets.get(2).unwrap());
-        assert_ne!(after.enr.get_raw_rlp("attnets"), before.enr.get_raw_rlp("attnets"));
+        let raw = |identity: &Identity, key| identity.enr.get_raw_rlp(key).unwrap().to_vec();
+        assert_eq!((raw(&before, "syncnets"), raw(&after, "syncnets")), (vec![0], vec![0b100]));
+        assert_eq!(raw(&after, "attnets"), [0x88, 0b110_0000, 0, 0, 0, 0, 0, 0, 0]);
         // A duty's subnet is left, and the announcement stays as it was.
         second.handle.set_subnets(Subnets { listen: topics(&[5, 6]), ..kept });
         let mut slot = 1;

@@ -56,6 +56,59 @@ fn a_reader_that_does_not_read_loses_its_place_and_its_score() {
     });
 }
 
+/// Nodes that ping often.
+fn impatient(config: &mut P2pConfig) {
+    config.response_timeout = Duration::from_secs(1);
+    config.ping_interval = Duration::from_millis(200);
+}
+
+#[test]
+fn who_answers_nothing_is_given_up_while_others_answer() {
+    smol::block_on(async {
+        let (node, other) = pair(impatient).await;
+        let stranger = Stranger::known_to(&node).await;
+        let gone = come_or_gone(&node).await;
+        assert!(matches!(gone, PeerEvent::Disconnected { peer } if peer == stranger.peer_id), "{gone:?}");
+        assert!(node.handle.bans().await.is_empty(), "it may only have a bad line");
+        drop(other);
+    });
+}
+
+#[test]
+fn who_answers_nothing_stays_while_nobody_answers() {
+    smol::block_on(async {
+        let node = node_with(impatient).await;
+        let _stranger = Stranger::known_to(&node).await;
+        // Two more than would be enough.
+        eventually(async || penalties(&node).await == [("timeout", 6)]).await;
+    });
+}
+
+#[test]
+fn the_same_range_is_not_served_for_ever() {
+    smol::block_on(async {
+        let node = node().await;
+        let stranger = Stranger::known_to(&node).await;
+        let range = codec::encode_payload(&[7u64, 2, 1].map(u64::to_le_bytes).concat());
+        let ask = async {
+            let mut served = 0;
+            while stranger.say(&node, Protocol::BlocksByRangeV2, &range, true).await.is_empty() {
+                served += 1;
+            }
+            served
+        };
+        let serve = async {
+            // We have none of these blocks.
+            while let Ok(asked) = node.events.requests.recv().await {
+                drop(asked.reply);
+            }
+            unreachable!()
+        };
+        assert_eq!(in_time(future::or(ask, serve)).await, 32);
+        eventually(async || penalties(&node).await == [("request_repeated", 1)]).await;
+    });
+}
+
 #[test]
 fn one_peer_cannot_take_all_places() {
     smol::block_on(async {

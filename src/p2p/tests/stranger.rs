@@ -3,7 +3,7 @@
 use async_channel::{Receiver, Sender};
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use libp2p::{
-    Multiaddr, PeerId, Stream, Swarm,
+    Multiaddr, PeerId, Stream, StreamProtocol, Swarm,
     gossipsub::{self, IdentTopic, MessageAuthenticity, ValidationMode},
     identity::Keypair,
     swarm::{NetworkBehaviour, SwarmEvent},
@@ -21,7 +21,7 @@ struct Behaviour {
 
 enum Order {
     Dial(Multiaddr),
-    Open(PeerId, Protocol, Sender<Stream>),
+    Open(PeerId, StreamProtocol, Sender<Stream>),
     Publish(IdentTopic, Vec<u8>, Sender<bool>),
 }
 
@@ -79,10 +79,10 @@ impl Stranger {
     /// Asks as any client would, on a protocol by its name and version: the SSZ of each chunk, or the error that ends the answer.
     #[cfg(feature = "minimal")]
     pub async fn ask(&self, node: &P2pHandle, name: &str, body: Option<&[u8]>) -> Vec<Result<Vec<u8>, RpcError>> {
-        let id = libp2p::StreamProtocol::try_from_owned(format!("/eth2/beacon_chain/req/{name}/ssz_snappy")).unwrap();
+        let id = StreamProtocol::try_from_owned(format!("/eth2/beacon_chain/req/{name}/ssz_snappy")).unwrap();
         let protocol = Protocol::from_id(&id).unwrap_or_else(|| panic!("{name}"));
         let (sender, stream) = async_channel::bounded(1);
-        self.orders.send(Order::Open(node.peer_id(), protocol, sender)).await.unwrap();
+        self.orders.send(Order::Open(node.peer_id(), id, sender)).await.unwrap();
         let mut stream = next(&stream).await;
         client::ask(&mut stream, body, PATIENCE).await.unwrap();
         let mut chunks = Vec::new();
@@ -110,6 +110,11 @@ impl Stranger {
     }
 
     pub(super) async fn open(&self, node: &Node, protocol: Protocol) -> Stream {
+        self.open_any(node, protocol.id()).await
+    }
+
+    /// A stream of any protocol that the node speaks.
+    pub(super) async fn open_any(&self, node: &Node, protocol: StreamProtocol) -> Stream {
         let (sender, stream) = async_channel::bounded(1);
         self.orders.send(Order::Open(node.handle.peer_id(), protocol, sender)).await.unwrap();
         next(&stream).await
@@ -169,6 +174,11 @@ impl Stranger {
     pub async fn is_disconnected(&self) {
         while next(&self.connections).await {}
     }
+
+    /// Whether nobody has come or gone since it was last asked.
+    pub(super) fn hears_nothing(&self) -> bool {
+        self.connections.is_empty()
+    }
 }
 
 fn swarm(served: &[Protocol]) -> Swarm<Behaviour> {
@@ -202,7 +212,7 @@ async fn drive(
             Err(Ok(Order::Dial(addr))) => swarm.dial(addr).unwrap(),
             Err(Ok(Order::Open(peer, protocol, reply))) => {
                 let id = opening.len() as u64;
-                swarm.behaviour_mut().streams.open(peer, id, vec![protocol.id()]);
+                swarm.behaviour_mut().streams.open(peer, id, vec![protocol]);
                 opening.insert(id, reply);
             }
             Err(Ok(Order::Publish(topic, bytes, reply))) => {
