@@ -100,16 +100,26 @@ async fn come_or_gone(node: &Node) -> PeerEvent {
 
 /// The result, or a panic after a long time.
 async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    within(PATIENCE, work).await
+}
+
+/// The result, or a panic after `patience`.
+async fn within<T>(patience: Duration, work: impl Future<Output = T>) -> T {
     let late = async {
-        Timer::after(PATIENCE).await;
-        panic!("nothing happened for {PATIENCE:?}")
+        Timer::after(patience).await;
+        panic!("nothing happened for {patience:?}")
     };
     future::or(work, late).await
 }
 
 /// Tries until it succeeds.
-async fn eventually(mut attempt: impl AsyncFnMut() -> bool) {
-    in_time(async {
+async fn eventually(attempt: impl AsyncFnMut() -> bool) {
+    eventually_within(PATIENCE, attempt).await;
+}
+
+/// Tries until it succeeds, for `patience` at most.
+async fn eventually_within(patience: Duration, mut attempt: impl AsyncFnMut() -> bool) {
+    within(patience, async {
         while !attempt().await {
             Timer::after(Duration::from_millis(10)).await;
         }

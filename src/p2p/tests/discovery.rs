@@ -7,6 +7,9 @@ use crate::p2p::{
 };
 
 const NODES: usize = 10;
+/// A search asks for a random part of the network: what it misses is found by another one, and when a search brought nobody
+/// new, that begins half a minute later. Who was lost is dialled again after as long, or twice that.
+const SEARCHES: Duration = Duration::from_secs(180);
 
 fn finding(config: &mut P2pConfig, dir: &TempDir, boot: Option<&Node>) {
     config.discovery = Some(DiscoveryConfig {
@@ -33,6 +36,11 @@ fn on_another_fork(config: &mut P2pConfig) {
     config.forks = Forks::only(ForkDigest::from([9, 9, 9, 9]), Version::default());
 }
 
+/// Tries until searches brought it.
+async fn found(attempt: impl AsyncFnMut() -> bool) {
+    eventually_within(SEARCHES, attempt).await;
+}
+
 async fn peers_of(node: &Node) -> usize {
     node.handle.peers().await.iter().filter(|peer| peer.state == PeerState::Connected).count()
 }
@@ -48,7 +56,7 @@ fn ten_nodes_that_know_one_find_each_other() {
         }
         nodes.push(first);
         for node in &nodes {
-            eventually(async || peers_of(node).await == NODES - 1).await;
+            found(async || peers_of(node).await == NODES - 1).await;
         }
         assert_eq!(peers_of(&stranger).await, 0);
         // They are written at the end, to come back to. (Of those who came to us there is no record yet; the second one
@@ -70,7 +78,7 @@ fn kept_peers_are_dialled_without_boot_nodes() {
         let mut config = config(&dir);
         finding(&mut config, &dir, None);
         let (node, _events) = start(config).await.unwrap();
-        eventually(async || node.peers().await.len() == 1).await;
+        found(async || node.peers().await.len() == 1).await;
         let record = node.local_enr();
         assert_eq!(
             record.udp4(),
@@ -95,7 +103,7 @@ fn a_change_of_forks_makes_a_newer_record_that_others_see() {
         assert_eq!(node.handle.local_enr().get_raw_rlp("nfd").unwrap(), [0x84, 8, 7, 6, 5]);
         // A node of that fork finds it by its new record only.
         let other = finder(Some(&node), |config| config.forks = forks).await;
-        eventually(async || peers_of(&other).await == 1).await;
+        found(async || peers_of(&other).await == 1).await;
     });
 }
 
@@ -133,7 +141,7 @@ fn a_full_node_looks_for_a_subnet_that_nobody_serves() {
         for node in [&seeker, &wanted] {
             let introduced = introducer.handle.peer_id();
             let is_it = |event| matches!(event, PeerEvent::Connected { peer, .. } if peer == introduced);
-            while !is_it(come_or_gone(node).await) {}
+            within(SEARCHES, async { while !is_it(node.events.peers.recv().await.unwrap()) {} }).await;
         }
         // It finds no place, and leaves.
         eventually(async || introducer.handle.peers().await.is_empty()).await;
@@ -150,7 +158,7 @@ fn a_full_node_looks_for_a_subnet_that_nobody_serves() {
             }
             false
         };
-        eventually(searched).await;
-        eventually(async || peers_of(&seeker).await == 2 && is_there().await).await;
+        found(searched).await;
+        found(async || peers_of(&seeker).await == 2 && is_there().await).await;
     });
 }
