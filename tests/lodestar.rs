@@ -7,7 +7,8 @@
 //! Meanwhile a second Lodestar that knows Hornero only starts from Hornero's checkpoint, fetches the epochs since then by range,
 //! and follows by gossip. Both Lodestars' scores of Hornero are read and printed, and nobody's log may hold a complaint.
 //!
-//! That Hornero has validators, and by their balances all columns, which the second Lodestar needs. Another one, without any, follows the first Lodestar by the eight columns that it samples while the first Hornero is away.
+//! That Hornero has validators, and by their balances all columns, which the second Lodestar needs. Another one, without any,
+//! follows the first Lodestar by the eight columns that it samples while the first Hornero is away.
 //!
 //! Needs the peer scripts (`HORNERO_PEERS`, by default `../shared/peers`) and, where they are not installed yet, npm:
 //! `PEERS_CACHE=target/peers ../shared/peers/install.sh lodestar`.

@@ -12,10 +12,11 @@ use crate::{
     types::*,
 };
 
-/// The head of the tests here.
-const HEAD: Slot = ANCHOR + 2;
+/// The head of the tests here, in the anchor's epoch.
+pub const HEAD: Slot = ANCHOR + 2;
 
-fn rig(dir: &std::path::Path) -> Rig {
+/// A chain with that head.
+pub fn rig(dir: &std::path::Path) -> Rig {
     let rig = Rig::new(dir, checkpoint(), clock_at(HEAD));
     rig.import(&block(HEAD - 1)).unwrap();
     rig.import(&block(HEAD)).unwrap();

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{aggregates::signed, recording::*, rig::*};
+use super::{
+    aggregates::{HEAD, rig, signed},
+    recording::*,
+    rig::*,
+};
 use crate::{
     chain::{
         limits::{BATCH_WAIT_MS, MESSAGES_PER_BATCH},
@@ -12,16 +16,6 @@ use crate::{
     crypto::DOMAIN_BEACON_ATTESTER,
     types::*,
 };
-
-/// The head of the tests here, in the anchor's epoch.
-const HEAD: Slot = ANCHOR + 2;
-
-fn rig(dir: &std::path::Path) -> Rig {
-    let rig = Rig::new(dir, checkpoint(), clock_at(HEAD));
-    rig.import(&block(HEAD - 1)).unwrap();
-    rig.import(&block(HEAD)).unwrap();
-    rig
-}
 
 /// The votes of all members of the first committees of these slots, with their subnets.
 fn votes(rig: &Rig) -> Vec<(SingleAttestation, u64)> {

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use tree_hash::TreeHash as _;
 
-use super::{aggregates::signed, recording::*, rig::*};
+use super::{
+    aggregates::{HEAD, rig, signed},
+    recording::*,
+    rig::*,
+};
 use crate::{
     chain::{
         gossip::Refusal,
@@ -17,16 +21,6 @@ use crate::{
     engine::Engine,
     types::{preset::*, *},
 };
-
-/// The head of the tests here.
-const HEAD: Slot = ANCHOR + 2;
-
-fn rig(dir: &std::path::Path) -> Rig {
-    let rig = Rig::new(dir, checkpoint(), clock_at(HEAD));
-    rig.import(&block(HEAD - 1)).unwrap();
-    rig.import(&block(HEAD)).unwrap();
-    rig
-}
 
 /// Two headers of a proposer for one slot.
 fn proposer_slashing(proposer_index: ValidatorIndex) -> GossipMessage {
