@@ -44,6 +44,8 @@ use hostile::{
 const BOUND: u64 = 96 << 20;
 /// Connections that one address may have.
 const SHARE: usize = 4;
+/// What an honest peer has to bear from a node under attack: that it is refused, or waits.
+const BORNE: [&str; 2] = ["failure", "timeout"];
 /// Counters of the node.
 const PUNISHED: &str = "hornero_peers_punished_total";
 const ADDRESS_BANS: &str = "hornero_p2p_address_bans_total";
@@ -126,6 +128,8 @@ impl Run {
         let bound = self.resident + BOUND;
         assert!(peak <= bound, "{names}: {} MiB, more than {}", peak >> 20, bound >> 20);
         assert!(self.honest.is_connected(), "{names}: the honest peer was sent away\n{}", told());
+        let held = self.honest.holds();
+        assert!(held.iter().all(|(why, _)| BORNE.contains(why)), "{names}: the honest peer complains: {held:?}");
         assert!(served.answers >= self.slots, "{names}: the honest peer was not served: {served:?}");
         for (((case, outcome), known), before) in group.cases.iter().zip(&outcomes).zip(&known).zip(before) {
             self.judge(case, outcome, known, before, address_bans);

@@ -52,6 +52,7 @@ impl Honest {
             listen: vec![here],
             listen_quic: vec![here],
             boot_nodes: vec![victim.address("/tcp/")],
+            network_size: network.size(),
             ..P2pConfig::new(
                 dir.path().join("key"),
                 Forks::only(network.fork_digest(), Version::default()),
@@ -76,6 +77,12 @@ impl Honest {
             self.looks.send(reply).await.expect("it lives");
             served.recv().await.expect("it answers")
         })
+    }
+
+    /// What it holds against the node, each with how often.
+    pub fn holds(&self) -> Vec<(&'static str, u32)> {
+        let peers = smol::block_on(self.network.peers());
+        peers.into_iter().filter(|info| info.peer == self.node).flat_map(|info| info.penalties).collect()
     }
 
     /// Whether the node is still its peer.

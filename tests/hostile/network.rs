@@ -5,7 +5,7 @@ use std::{
     ops::Range,
     path::Path,
     sync::{Arc, Mutex},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use async_channel::Sender;
@@ -17,6 +17,7 @@ use hornero::{
         CheckpointChoice, NodeConfig, RunningNode,
         genesis::{Genesis, devnet_config, interop_genesis},
     },
+    p2p::NetworkSize,
     types::*,
     validator::{self, InteropKeys, ValidatorConfig},
 };
@@ -113,6 +114,12 @@ impl Network {
     /// All blocks that were ever our head.
     pub fn roots(&self) -> Vec<Hash256> {
         self.heads.lock().unwrap().keys().copied().collect()
+    }
+
+    /// What limits of gossip are worked out from.
+    pub fn size(&self) -> NetworkSize {
+        let slot = Duration::from_millis(self.config.slot_duration_ms);
+        NetworkSize { slot, active_validators: VALIDATORS }
     }
 
     pub fn fork_digest(&self) -> ForkDigest {
