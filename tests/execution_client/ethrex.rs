@@ -4,6 +4,7 @@
 //! disk would still have most of its blocks, and would get the rest from its own peers: here [`Ethrex::fill`] stands for both.
 
 use std::{
+    cell::Cell,
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -13,7 +14,7 @@ use std::{
 
 use hornero::{
     engine::{ExecutionClient, PayloadStatus, Secret},
-    types::{ForkName, Hash256},
+    types::{ForkName, Hash256, Slot},
 };
 use serde_json::{Value, json};
 use smol::block_on;
@@ -104,17 +105,17 @@ impl Ethrex {
         digits.and_then(|digits| u128::from_str_radix(digits, 16).ok()).unwrap_or_else(|| panic!("{method}: {result}"))
     }
 
-    /// Gives it all blocks of a node's chain, from the first on, until it is at the node's head; how many.
-    pub fn fill(&self, from: &Node) -> usize {
+    /// Gives it the blocks of a node's chain, from the `next` slot on, until it is at the node's head; how many.
+    pub fn fill(&self, from: &Node, next: &Cell<Slot>) -> usize {
         let client = ExecutionClient::new(&self.url(), Secret::load(&self.secret).unwrap());
-        let (mut slot, mut filled) = (1, 0);
-        while slot <= from.syncing().head_slot {
+        let mut filled = 0;
+        while next.get() <= from.syncing().head_slot {
+            let slot = next.replace(next.get() + 1);
             if let Some(block) = from.block(slot) {
                 let status = block_on(client.new_payload(ForkName::Fulu, block.into()));
                 assert_eq!(status, Ok(PayloadStatus::Valid), "the block of slot {slot}\n{}", self.log.tail());
                 filled += 1;
             }
-            slot += 1;
         }
         filled
     }
