@@ -1,10 +1,11 @@
 //! A stand-in for an execution client, for devnets in one process. It executes nothing.
 //!
-//! Its payloads are valid for the consensus layer; they carry no request, and two transactions at most. One stands for all that
-//! bring blobs: the type byte of those and the blobs' versioned hashes, unsigned. That ties the payload to the block's
-//! commitments, as with a real client. The other is noise, where blocks are to be as large as real ones. Blobs cost nothing, so there is no excess of blob gas. Block hashes are made up: the hash
-//! of a label and of the payload's SSZ root, where Ethereum has Keccak of an RLP header. So a payload of the stand-in can't be
-//! taken for a real one, nor a real one for the stand-in's.
+//! Its payloads are valid for the consensus layer; they carry no request, and two transactions at most. One stands for all
+//! that bring blobs: the type byte of those and the blobs' versioned hashes, unsigned. That ties the payload to the block's
+//! commitments, as with a real client. The other is noise, where blocks are to be as large as real ones. Blobs cost
+//! nothing, so there is no excess of blob gas. Block hashes are made up: the hash of a label and of the payload's SSZ root,
+//! where Ethereum has Keccak of an RLP header. So a payload of the stand-in can't be taken for a real one, nor a real one
+//! for the stand-in's.
 
 use std::sync::Arc;
 
@@ -39,7 +40,8 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Blobs as they are since Fulu, with the proofs of their cells. Payloads have none, one, two, ... and all of these blobs, in turn by their number; after all come none again.
+    /// Blobs as they are since Fulu, with the proofs of their cells. Payloads have none, one, two, ... and all of these
+    /// blobs, in turn by their number; after all come none again.
     pub fn with_blobs(blobs: BlobsBundle) -> StandIn {
         StandIn { blobs: Arc::new(blobs), ..StandIn::default() }
     }
