@@ -48,6 +48,8 @@ const SLOTS_PER_EPOCH: u64 = 8;
 const SLOT_MS: u64 = 2000;
 /// Epochs that the chain has in the end, at least.
 const EPOCHS: u64 = 6;
+/// Transactions that users have in it then, at least.
+const TRANSACTIONS: u128 = 350;
 /// A chain that is longer than this and not done has failed.
 const MOST_SLOTS: u64 = 30 * SLOTS_PER_EPOCH;
 /// Transfers that users send in a slot, and the slots between two transactions with blobs.
@@ -88,7 +90,8 @@ fn a_chain_of_real_payloads_outlives_its_execution_clients() {
     // The follower's client has users' blobs in its pool, too, and is asked for them.
     let lookups = |result| follower.metric("hornero_pool_lookups_total", &[result]);
     users.act(&maker, &[&first, &second], |maker| {
-        maker.finalized() >= EPOCHS - 2 && epochs(maker) >= EPOCHS && lookups("hit") + lookups("late") > 0.0
+        let is_long = maker.finalized() >= EPOCHS - 2 && epochs(maker) >= EPOCHS;
+        is_long && transfers::executed(&first) >= TRANSACTIONS && lookups("hit") + lookups("late") > 0.0
     });
     let results = ["hit", "late", "miss", "failed", "wrong"].map(|result| (result, lookups(result)));
     println!("the follower asked its client for the blobs of blocks: {results:?}");
@@ -198,7 +201,8 @@ fn compare(first: &Ethrex, second: &Ethrex, maker: &Node, sent: u64) {
         transactions += one["transactions"].as_array().map_or(0, Vec::len) as u64;
         with_blobs += usize::from(one["blobGasUsed"].as_str().is_some_and(|gas| gas != "0x0"));
     }
-    let balance = |client: &Ethrex, who: &str| client.number("eth_getBalance", json!([who, "latest"]));
+    // The chain goes on meanwhile.
+    let balance = |client: &Ethrex, who: &str| client.number("eth_getBalance", json!([who, format!("{height:#x}")]));
     let balances = |who: &str| clients.map(|client| balance(client, who));
     let mut arrived = 0;
     for number in 0..sent {

@@ -1,13 +1,14 @@
 //! What strangers can do to a live node: every kind of attack that we know against a node in a process of its own that follows a
 //! chain which another node makes, and serves an honest peer meanwhile.
 //!
-//! Each case lasts some slots. As soon as the node has sent a stranger away, it comes again under another name and from another
-//! address, so that the attack never rests. Printed is what it cost: how much later the node's head changed than the other
-//! node's, memory, and how long a name lasted. Asserted is what must hold on any machine: who breaks the rules loses points for
-//! that, or is banned; memory is within its bound; the node has every head within its slot; the honest peer is served.
+//! Each case lasts some slots, and until its strangers have met their fate. As soon as the node has sent a stranger away, it comes
+//! again under another name and from another address, so that the attack never rests. Printed is what it cost: how much later the
+//! node's head changed than the other node's, memory, and how long a name lasted. Asserted is what must hold on any machine: who
+//! breaks the rules loses points for that, or is banned; memory is within its bound; the node has no head but the other's, most
+//! of them within their slot; the honest peer is served.
 //!
-//! `HORNERO_HOSTILE_SLOTS` says for how many slots each case lasts (2), `HORNERO_HOSTILE_SLOT_MS` how long a slot is (2000),
-//! `HORNERO_HOSTILE_CASE` a part of the name of the only case that is run, with those that share its time.
+//! `HORNERO_HOSTILE_SLOTS` says for how many slots each case lasts at least (3), `HORNERO_HOSTILE_SLOT_MS` how long a slot is
+//! (2000), `HORNERO_HOSTILE_CASE` a part of the name of the only case that is run, with those that share its time.
 //!
 //! In the minimal preset, as the other runs of whole networks.
 #![cfg(all(target_os = "linux", feature = "minimal"))]
@@ -27,7 +28,12 @@ mod hostile {
     pub mod wild;
 }
 
-use std::{env, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    env,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hostile::{
     cases::{Case, GROUPS, Group, Must, Running},
@@ -38,10 +44,16 @@ use hostile::{
     table::{Row, Table},
     victim::Victim,
 };
+use serde_json::Value;
 
 /// What a case may add to the node's memory: the bytes that may wait in queues, the copies of them that are being read, decoded
 /// and judged, and a fresh peer's buffers.
 const BOUND: u64 = 96 << 20;
+/// Longest wait until all strangers of a case have met their fate: five times what the slowest take on a quiet machine, since a node
+/// that is late itself blames nobody.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// A head may come so much later than within its slot: a pause of the whole machine is no stranger's doing.
+const PAUSE: Duration = Duration::from_secs(10);
 /// Connections that one address may have.
 const SHARE: usize = 4;
 /// What an honest peer has to bear from a node under attack: that it is refused, or waits.
@@ -73,7 +85,7 @@ fn strangers_cannot_harm_a_live_node() {
     victim.follow(&network, 2);
     let scene = Scene::new(&network, &victim);
     let honest = Honest::join(&network, &scene, &victim);
-    let slots = number("HORNERO_HOSTILE_SLOTS", 2);
+    let slots = number("HORNERO_HOSTILE_SLOTS", 3);
     let slot = Duration::from_millis(slot_ms);
     let (resident, table) = (victim.resident(), Table::new(slot));
     let mut run = Run { network, victim, honest, slots, slot, resident, table };
@@ -99,88 +111,109 @@ impl Run {
     }
 
     fn group(&mut self, group: &'static Group) {
-        let before: Vec<u64> = group.cases.iter().map(|case| self.punished(case)).collect();
-        let address_bans = self.victim.counter(ADDRESS_BANS, "");
+        let before: Vec<Counted> = group.cases.iter().map(|case| self.counted(case)).collect();
         self.victim.forget_peak();
         // Later ones know more blocks to ask for.
         let scene = Arc::new(Scene::new(&self.network, &self.victim));
         let running: Vec<Running> = group.cases.iter().map(|case| case.start(&self.network, &scene)).collect();
-        let followed = self.victim.follow(&self.network, self.slots * group.times);
-        let known: Vec<Known> = running.iter().map(|running| self.known(running)).collect();
+        let mut followed = self.victim.follow(&self.network, self.slots * group.times);
+        let mut served = self.honest.look();
+        let until = Instant::now() + PATIENCE;
+        let fates = loop {
+            let known = group.cases.iter().zip(&running).zip(&before);
+            let fates: Vec<Fate> = known.map(|((case, running), before)| self.fate(case, running, before)).collect();
+            let is_over = fates.iter().all(|fate| fate.lacks.is_none()) && served.answers >= self.slots;
+            if is_over || Instant::now() > until {
+                break fates;
+            }
+            followed.add(self.victim.follow(&self.network, 1));
+            served.add(self.honest.look());
+        };
         if group.cases.iter().any(|case| case.must == Must::HaveItsShare) {
             // There is a place for who comes from elsewhere.
             assert!(Honest::join(&self.network, &scene, &self.victim).is_connected());
         }
         let outcomes: Vec<Outcome> = running.into_iter().map(Running::end).collect();
-        let (peak, served) = (self.victim.peak(), self.honest.look());
+        let peak = self.victim.peak();
         let names = group.cases.iter().map(|case| case.name).collect::<Vec<_>>().join("; ");
-        let rows = group.cases.iter().zip(&outcomes).zip(&known).map(|((case, outcome), known)| Row {
+        let rows = group.cases.iter().zip(&outcomes).zip(&fates).map(|((case, outcome), fate)| Row {
             name: case.name,
             outcome: outcome.clone(),
-            points: known.penalties.clone(),
+            points: fate.penalties.clone(),
         });
         self.table.add(rows.collect(), &followed, peak, &served);
 
         let told = || self.victim.told();
-        assert_eq!(followed.missed, 0, "{names}: heads were missed\n{}", told());
-        let worst = followed.delays.iter().max().copied().unwrap_or_default();
-        assert!(worst < self.slot, "{names}: a head came {worst:?} late\n{}", told());
+        assert_eq!(followed.strange, 0, "{names}: heads that nobody made\n{}", told());
+        let (median, worst) = (followed.median(), followed.worst());
+        assert!(median < self.slot && worst < self.slot + PAUSE, "{names}: heads came late: {followed:?}\n{}", told());
         let bound = self.resident + BOUND;
         assert!(peak <= bound, "{names}: {} MiB, more than {}", peak >> 20, bound >> 20);
-        assert!(self.honest.is_connected(), "{names}: the honest peer was sent away\n{}", told());
         let held = self.honest.holds();
+        assert!(self.honest.is_connected(), "{names}: the honest peer has gone; it holds {held:?}\n{}", told());
         assert!(held.iter().all(|(why, _)| BORNE.contains(why)), "{names}: the honest peer complains: {held:?}");
         assert!(served.answers >= self.slots, "{names}: the honest peer was not served: {served:?}");
-        for (((case, outcome), known), before) in group.cases.iter().zip(&outcomes).zip(&known).zip(before) {
-            self.judge(case, outcome, known, before, address_bans);
+        for ((case, outcome), fate) in group.cases.iter().zip(&outcomes).zip(&fates) {
+            assert_eq!(fate.lacks, None, "{}: {outcome:?}, {fate:?}\n{}", case.name, told());
+            assert_eq!(outcome.was_let_in_again, 0, "{}: who was banned came in again\n{}", case.name, told());
         }
     }
 
-    fn judge(&self, case: &Case, outcome: &Outcome, known: &Known, punished: u64, address_bans: u64) {
-        let what = format!("{}: {outcome:?}, {known:?}\n{}", case.name, self.victim.told());
-        assert!(outcome.was_let_in_again == 0, "who was banned came in again: {what}");
-        let has_punished = case.reasons.is_empty() || self.punished(case) > punished;
-        match case.must {
-            Must::BeSentAway => assert!(outcome.names > 0 && has_punished, "nobody was sent away: {what}"),
-            Must::LoseTheAddress => {
-                assert!(self.victim.counter(ADDRESS_BANS, "") > address_bans && has_punished, "no ban: {what}");
-                assert!(outcome.told_of_banned_address > 0 && outcome.refused > 0, "it came in again: {what}");
-            }
-            Must::HaveItsShare => {
-                assert!((1..=SHARE).contains(&known.of_address), "another share: {what}");
-                assert!(outcome.refused > 0, "nobody was refused: {what}");
-            }
-        }
-    }
-
-    fn punished(&self, case: &Case) -> u64 {
-        case.reasons.iter().map(|reason| self.victim.counter(PUNISHED, &format!("\"{reason}\""))).sum()
-    }
-
-    /// What the node knows of who attacks now.
-    fn known(&self, running: &Running) -> Known {
-        let Some(present) = running.present().map(|peer| peer.to_string()) else { return Known::default() };
-        let details = self.victim.peers();
-        let list =
-            |what: &str| details["data"][what].as_array().or(details[what].as_array()).cloned().unwrap_or_default();
-        let peers = list("peers");
-        let ip = |peer: &serde_json::Value| {
-            peer["last_seen_p2p_address"].as_str().and_then(|addr| addr.split('/').nth(2).map(String::from))
+    fn fate(&self, case: &Case, running: &Running, before: &Counted) -> Fate {
+        let (outcome, now, peers) = (running.look(), self.counted(case), self.peers());
+        let is_punished = case.reasons.is_empty() || now.punished > before.punished;
+        let lacks = match case.must {
+            Must::BeSentAway if outcome.names == 0 => Some("nobody was sent away"),
+            Must::LoseTheAddress if now.address_bans == before.address_bans => Some("its address is not banned"),
+            Must::LoseTheAddress if outcome.told_of_banned_address == 0 => Some("nobody was told of the ban"),
+            Must::LoseTheAddress | Must::HaveItsShare if outcome.refused == 0 => Some("nobody was refused"),
+            Must::HaveItsShare if busiest(&peers) == 0 => Some("nobody was let in"),
+            _ if !is_punished => Some("nobody lost points"),
+            _ => None,
         };
-        let it = peers.iter().find(|peer| peer["peer_id"] == *present);
-        let address = it.and_then(ip);
-        Known {
-            penalties: it.map(|peer| hostile::table::penalties(&peer["penalties"])).unwrap_or_default(),
-            of_address: peers.iter().filter(|peer| address.is_some() && ip(peer) == address).count(),
+        let present = outcome.present.map(|peer| peer.to_string());
+        let it = peers.iter().find(|peer| peer["peer_id"].as_str() == present.as_deref());
+        Fate { lacks, penalties: it.map(|peer| hostile::table::penalties(&peer["penalties"])).unwrap_or_default() }
+    }
+
+    fn counted(&self, case: &Case) -> Counted {
+        let punished = |reason: &&str| self.victim.counter(PUNISHED, &format!("\"{reason}\""));
+        Counted {
+            punished: case.reasons.iter().map(punished).sum(),
+            address_bans: self.victim.counter(ADDRESS_BANS, ""),
         }
+    }
+
+    /// The victim's peers, no more of an address than may be.
+    fn peers(&self) -> Vec<Value> {
+        let peers = self.victim.peers();
+        let busiest = busiest(&peers);
+        assert!(busiest <= SHARE, "{busiest} connections of one address: {peers:?}");
+        peers
     }
 }
 
-/// What the node knows of a stranger.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    /// Why it lost points.
+/// Counters before a case, or while it goes on.
+struct Counted {
+    punished: u64,
+    address_bans: u64,
+}
+
+/// What has become of a case's strangers.
+#[derive(Debug)]
+struct Fate {
+    /// What must still happen.
+    lacks: Option<&'static str>,
+    /// For what who is there now has lost points.
     penalties: String,
-    /// Peers at its address.
-    of_address: usize,
+}
+
+/// The most connections of one address; not of this machine's own, which is exempt.
+fn busiest(peers: &[Value]) -> usize {
+    let ip = |peer: &Value| peer["last_seen_p2p_address"].as_str()?.split('/').nth(2).map(String::from);
+    let mut counts = HashMap::new();
+    for ip in peers.iter().filter(|peer| peer["state"] == "connected").filter_map(ip).filter(|ip| ip != "127.0.0.1") {
+        *counts.entry(ip).or_insert(0) += 1;
+    }
+    counts.into_values().max().unwrap_or_default()
 }

@@ -94,7 +94,11 @@ fn follows_a_chain_made_by_lodestar() {
     assert!(columns.gossip >= columns.blocks, "most come by gossip: {columns:?}");
     let oldest = hornero.metric("hornero_backfill_slot", "");
     println!("blocks are stored from slot {oldest} on");
-    assert!(oldest <= SLOTS_PER_EPOCH as f64, "all blocks before the checkpoint were fetched\n{}", hornero.log_tail());
+    assert!(
+        oldest <= lodestar.first_block() as f64,
+        "all blocks before the checkpoint were fetched\n{}",
+        hornero.log_tail()
+    );
     let before = head_slot(&hornero.rest);
     hornero.stop();
 
@@ -141,9 +145,10 @@ fn follow_as_most_do(lodestar: &Lodestar, ordinary: &Hornero, heads: &mut Heads)
 /// The second Lodestar gets the chain from Hornero: what it lacks by range, then by gossip what is new, with the same heads.
 fn serve_alone(lodestar: &Lodestar, hornero: &Hornero, second: &Second, heads: &mut Heads) {
     // Old columns come when nothing else is to be done, and Lodestar asks nobody who lacks some.
+    let first = lodestar.first_block() as f64;
     let has_all = || {
         hornero.metric("hornero_custody_groups", "") == GROUPS
-            && hornero.metric("hornero_earliest_available_slot", "") <= SLOTS_PER_EPOCH as f64
+            && hornero.metric("hornero_earliest_available_slot", "") <= first
     };
     heads.until(PATIENCE, |_| has_all() && second.is_up());
     // It has its checkpoint's state and no block yet.

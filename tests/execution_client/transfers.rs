@@ -87,6 +87,11 @@ impl Wallet {
     }
 }
 
+/// Transactions of the account that are in blocks.
+pub fn executed(client: &Ethrex) -> u128 {
+    client.number("eth_getTransactionCount", json!([SENDER, "latest"]))
+}
+
 fn deliver(clients: &[&Ethrex], transaction: &[u8]) {
     let params = json!([format!("0x{}", hex::encode(transaction))]);
     clients[0].call("eth_sendRawTransaction", params.clone());

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use hornero::{p2p::Topic, types::*};
-use libp2p::PeerId;
 use ssz::Encode as _;
 
 use super::{
@@ -44,7 +43,7 @@ pub struct Case {
 
 /// Cases that share their time.
 pub struct Group {
-    /// So many times the slots of the others: what is slow takes its time.
+    /// So many times the slots of the others, at least.
     pub times: u64,
     pub cases: &'static [Case],
 }
@@ -79,7 +78,7 @@ const REPEATED: &[&str] = &["request_repeated"];
 pub const GROUPS: &[Group] = &[
     // The first, while the chain is short: who asks for all of it is served as fast as one peer is.
     Group {
-        times: 17,
+        times: 1,
         cases: &[
             wild("the largest counts, over and over", &[Tcp], (Deed::LargestCounts, Well), BeSentAway, REPEATED),
             wild("slow writer of every request, TCP", &[Tcp], (Deed::HalfRequests, Well), BeSentAway, TIMEOUT),
@@ -138,9 +137,9 @@ pub const GROUPS: &[Group] = &[
             reasons: &[],
         }],
     },
-    // The last, for from here on a quarter of the validators is the attacker's.
+    // The last, for from here on a quarter of the validators is the attacker's, who waits for the slots that are his.
     Group {
-        times: 10,
+        times: 4,
         cases: &[
             flood("validators: false state roots, and children", false_blocks, &["gossip_rejected"]),
             flood("validators: out of turn on old blocks", strays, &["gossip_flood", "gossip_rejected"]),
@@ -178,11 +177,11 @@ impl Case {
 }
 
 impl Running {
-    /// Who is there now, if it is known.
-    pub fn present(&self) -> Option<PeerId> {
+    /// What has become of it so far.
+    pub fn look(&self) -> Outcome {
         match self {
-            Running::Gossip(_) => None,
-            Running::Wild(wild) => wild.look().present,
+            Running::Gossip(attack) => attack.look(),
+            Running::Wild(wild) => wild.look(),
         }
     }
 

@@ -15,12 +15,14 @@ use super::{network::Network, scene::Scene, victim::Victim};
 
 /// Between two requests.
 const PAUSE: Duration = Duration::from_millis(200);
+/// After a refusal: who asks again and again holds each against the node, and leaves in the end.
+const REST: Duration = Duration::from_secs(2);
 /// Where the ranges begin that are asked for, and how long they are: a hundred, for nobody honest asks for the same all the time,
 /// and short ones, for who is served a megabyte a second.
 const STARTS: u64 = 6;
 const LENGTHS: u64 = 16;
 /// Longest wait for the first meeting.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the node served it.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +35,15 @@ pub struct Served {
     pub worst: Duration,
     /// Blocks that the node gossiped to it.
     pub gossiped: u64,
+}
+
+impl Served {
+    pub fn add(&mut self, more: Served) {
+        self.answers += more.answers;
+        self.failures += more.failures;
+        self.worst = self.worst.max(more.worst);
+        self.gossiped += more.gossiped;
+    }
 }
 
 pub struct Honest {
@@ -110,7 +121,8 @@ async fn live(
     let mut seen = Served::default();
     for number in 0.. {
         let begun = Instant::now();
-        if ask(&network, node, number).await {
+        let is_served = ask(&network, node, number).await;
+        if is_served {
             seen.answers += 1;
             seen.worst = seen.worst.max(begun.elapsed());
         } else {
@@ -122,7 +134,7 @@ async fn live(
         }
         let look = async { looks.recv().await };
         let pause = async {
-            Timer::after(PAUSE).await;
+            Timer::after(if is_served { PAUSE } else { REST }).await;
             Err(async_channel::RecvError)
         };
         match future::or(look, pause).await {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    ops::Range,
+    ops::RangeInclusive,
     path::Path,
     sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -100,15 +100,15 @@ impl Network {
         self.node.chain.clock().slot()
     }
 
-    /// When a block became our head.
-    pub fn head_at(&self, root: &Hash256) -> Option<Instant> {
-        self.heads.lock().unwrap().get(root).map(|(_, at)| *at)
+    /// Whether a block was ever our head.
+    pub fn was_head(&self, root: &Hash256) -> bool {
+        self.heads.lock().unwrap().contains_key(root)
     }
 
-    /// Our heads of these slots.
-    pub fn heads_of(&self, slots: Range<Slot>) -> Vec<Hash256> {
+    /// Our heads of these slots, and since when each was it.
+    pub fn heads_of(&self, slots: RangeInclusive<Slot>) -> Vec<(Slot, Instant)> {
         let heads = self.heads.lock().unwrap();
-        heads.iter().filter(|(_, (slot, _))| slots.contains(slot)).map(|(root, _)| *root).collect()
+        heads.values().filter(|(slot, _)| slots.contains(slot)).copied().collect()
     }
 
     /// All blocks that were ever our head.

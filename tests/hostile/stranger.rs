@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -28,9 +28,9 @@ pub type Wire = (String, Vec<u8>);
 pub type Flood = Box<dyn FnMut(u64) -> Wire + Send>;
 
 /// How long a name may last at most before another one is tried.
-const LIFE: Duration = Duration::from_secs(10);
-/// How long who comes again is watched.
-const AGAIN: Duration = Duration::from_secs(3);
+const LIFE: Duration = Duration::from_secs(60);
+/// How long who comes again may stay; who is refused learns it long before.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Pause when nothing can be sent.
 const PAUSE: Duration = Duration::from_millis(2);
 /// Messages between two looks at what the connection says.
@@ -39,37 +39,43 @@ const BURST: u64 = 16;
 /// An attack that goes on.
 pub struct Attack {
     stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<Outcome>,
+    outcome: Arc<Mutex<Outcome>>,
+    thread: std::thread::JoinHandle<()>,
 }
 
 impl Attack {
     /// Begins one, on a thread of its own.
     pub fn start(target: Multiaddr, make: impl Fn() -> Flood + Send + 'static) -> Attack {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
+        let (stop, outcome): (Arc<AtomicBool>, Arc<Mutex<Outcome>>) = Default::default();
+        let (stopped, told) = (stop.clone(), outcome.clone());
         let thread = std::thread::spawn(move || {
             let executor = Arc::new(Executor::new());
-            let mut outcome = Outcome::default();
             smol::block_on(executor.run(async {
                 while !stopped.load(Ordering::Relaxed) {
                     let key = Keypair::generate_secp256k1();
-                    let mut flood = make();
-                    let is_gone = attack(&executor, &key, &target, &mut flood, &stopped, &mut outcome).await;
+                    let is_first = told.lock().unwrap().names == 0;
+                    let is_gone = attack(&executor, &key, &target, &mut make(), &stopped, &told).await;
                     // Once is enough to know, and waiting for it is no attack.
-                    if is_gone && outcome.names == 1 && stays(&executor, &key, &target).await {
-                        outcome.was_let_in_again += 1;
+                    if is_gone && is_first && stays(&executor, &key, &target).await {
+                        told.lock().unwrap().was_let_in_again += 1;
                     }
                 }
             }));
-            outcome
         });
-        Attack { stop, thread }
+        Attack { stop, outcome, thread }
+    }
+
+    /// What has become of it so far.
+    pub fn look(&self) -> Outcome {
+        self.outcome.lock().unwrap().clone()
     }
 
     /// Ends it.
     pub fn end(self) -> Outcome {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the attack does not panic")
+        self.thread.join().expect("the attack does not panic");
+        let outcome = self.outcome.lock().unwrap();
+        outcome.clone()
     }
 }
 
@@ -80,7 +86,7 @@ async fn attack(
     target: &Multiaddr,
     flood: &mut Flood,
     stop: &AtomicBool,
-    outcome: &mut Outcome,
+    outcome: &Mutex<Outcome>,
 ) -> bool {
     let mut swarm = swarm(executor, key);
     // Each name has an address of its own: the worst that there is.
@@ -92,6 +98,7 @@ async fn attack(
         while let Some(Some(event)) = swarm.next().now_or_never() {
             if let SwarmEvent::ConnectionClosed { .. } | SwarmEvent::OutgoingConnectionError { .. } = event {
                 let Some(first): Option<Instant> = first else { return false };
+                let mut outcome = outcome.lock().unwrap();
                 outcome.names += 1;
                 outcome.lasted.push(first.elapsed());
                 return true;
@@ -104,6 +111,7 @@ async fn attack(
             match swarm.behaviour_mut().publish(IdentTopic::new(topic), bytes) {
                 Ok(_) => {
                     first.get_or_insert_with(Instant::now);
+                    let mut outcome = outcome.lock().unwrap();
                     outcome.sent += 1;
                     outcome.bytes += len;
                     number += 1;

@@ -28,10 +28,7 @@ impl Table {
 
     /// Adds cases that shared their time; prints them, too, for who waits.
     pub fn add(&mut self, rows: Vec<Row>, followed: &Followed, peak: u64, served: &Served) {
-        let mut delays = followed.delays.clone();
-        delays.sort_unstable();
-        let median = delays.get(delays.len().saturating_sub(1) / 2).copied().unwrap_or_default();
-        let worst = delays.last().copied().unwrap_or_default();
+        let (median, worst) = (followed.median(), followed.worst());
         let calm = *self.calm.get_or_insert(median);
         let later = 100.0 * worst.saturating_sub(calm).as_secs_f64() / self.slot.as_secs_f64();
         let (median, worst) = (median.as_millis(), worst.as_millis());

@@ -1,7 +1,6 @@
 //! The node under attack: a process of its own.
 
 use std::{
-    collections::HashMap,
     fs,
     io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
@@ -25,10 +24,27 @@ const LOG_LINES: usize = 60;
 /// How well the node followed the chain.
 #[derive(Clone, Debug, Default)]
 pub struct Followed {
-    /// How much later than the maker's each of its heads was.
+    /// For each of the maker's heads how much later the node had it, or one after it.
     pub delays: Vec<Duration>,
-    /// The maker's heads that were never its own.
-    pub missed: usize,
+    /// Heads of the node that were never the maker's.
+    pub strange: usize,
+}
+
+impl Followed {
+    pub fn add(&mut self, more: Followed) {
+        self.delays.extend(more.delays);
+        self.strange += more.strange;
+    }
+
+    pub fn median(&self) -> Duration {
+        let mut delays = self.delays.clone();
+        delays.sort_unstable();
+        delays.get(delays.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    }
+
+    pub fn worst(&self) -> Duration {
+        self.delays.iter().max().copied().unwrap_or_default()
+    }
 }
 
 pub struct Victim {
@@ -83,28 +99,26 @@ impl Victim {
     pub fn follow(&self, network: &Network, slots: u64) -> Followed {
         let first = network.slot() + 1;
         let until = Instant::now() + PATIENCE;
-        let mut followed = Followed::default();
-        let mut seen = HashMap::new();
-        loop {
+        let mut seen: Vec<(Slot, Hash256, Instant)> = Vec::new();
+        while seen.last().is_none_or(|(slot, ..)| *slot < first + slots - 1) {
             let next = self.heads.recv_timeout(until.saturating_duration_since(Instant::now()));
-            let (slot, root, at) = next.unwrap_or_else(|_| panic!("it is not at the head any more:\n{}", self.told()));
-            if slot >= first {
-                seen.insert(root, at);
-            }
-            if slot >= first + slots - 1 {
-                let delay =
-                    |(root, at): (&Hash256, &Instant)| Some(at.saturating_duration_since(network.head_at(root)?));
-                followed.delays = seen.iter().filter_map(delay).collect();
-                let made = network.heads_of(first..slot);
-                followed.missed = made.iter().filter(|root| !seen.contains_key(*root)).count();
-                return followed;
-            }
+            seen.push(next.unwrap_or_else(|_| panic!("it is not at the head any more:\n{}", self.told())));
         }
+        let last = seen[seen.len() - 1].0;
+        let (seen, made) = (&seen, network.heads_of(first..=last));
+        let delays = made.iter().map(|(slot, at)| {
+            let (_, _, had) = seen.iter().find(|(it, ..)| it >= slot).expect("the last is as late");
+            had.saturating_duration_since(*at)
+        });
+        // The last may have been the node's head before it is the maker's.
+        let strange = seen.iter().filter(|(slot, root, _)| *slot < last && !network.was_head(root)).count();
+        Followed { delays: delays.collect(), strange }
     }
 
-    /// Its peers, as it knows them, and its bans.
-    pub fn peers(&self) -> Value {
-        self.get("/hornero/v1/peers")
+    /// Its peers, as it knows them.
+    pub fn peers(&self) -> Vec<Value> {
+        let details = self.get("/hornero/v1/peers");
+        details["data"]["peers"].as_array().expect("peers").clone()
     }
 
     /// The sum of a counter's lines that have this text in them.

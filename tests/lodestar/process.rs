@@ -19,6 +19,10 @@ use serde_json::{Value, json};
 const START: Duration = Duration::from_secs(60);
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(20);
+/// Longest orderly end: systemd kills who takes longer than 90 s.
+const STOP: Duration = Duration::from_secs(60);
+/// Slots before a chain's first block, at most.
+const MOST_EMPTY: u64 = 1000;
 /// What Lodestar logs beside its usual lines: scores, goodbyes and rejections are told at this level only.
 pub const LOG_LEVELS: [&str; 2] = ["--logLevelModule", "network=debug,sync=debug"];
 /// Gwei of validators for each custody group, an eighth of the usual: with 16 validators of 32 ETH a node keeps all 128 groups,
@@ -80,6 +84,13 @@ impl Lodestar {
         }
         fs::write(folder.join("config.yaml"), yaml).unwrap();
         folder
+    }
+
+    /// The slot of its chain's first block after genesis: a busy machine may leave whole epochs before it empty.
+    pub fn first_block(&self) -> u64 {
+        let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(ANSWER)).build().into();
+        let is_there = |slot: &u64| agent.get(format!("{}/eth/v1/beacon/headers/{slot}", self.rest)).call().is_ok();
+        (1..MOST_EMPTY).find(is_there).expect("it has made a block")
     }
 
     /// Everything that it has logged.
@@ -191,13 +202,17 @@ impl Hornero {
         let started = std::time::Instant::now();
         let status = self.child.wait().expect("it ends");
         assert!(status.success(), "it ended with {status}:\n{}", tail(&self.log));
-        assert!(started.elapsed() < Duration::from_secs(5), "a clean stop took {:?}", started.elapsed());
+        assert!(started.elapsed() < STOP, "a clean stop took {:?}", started.elapsed());
     }
 }
 
 impl Drop for Hornero {
     fn drop(&mut self) {
         // Already ended after `stop`; otherwise the test failed.
+        if std::thread::panicking() {
+            let told = self.log_lines(&["peer punished", "peer banned", " WARN "]);
+            eprintln!("{}\n{}", told.join("\n"), self.log_tail());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
